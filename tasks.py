@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""The verbs of tzkit. Each task is its flags and one call; errors become exit codes here."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task as invoke_task
+
+from tzkit import commands, develop
+from tzkit.commands import Common
+from tzkit.errors import EXIT_INTERRUPTED, TzkitError
+from tzkit.testrun import TestOptions
+
+HELP = {
+    "board": "board to work on; './inv boards' lists them",
+    "source": "where the parts come from: debian",
+    "app": "application to put into the TEE: own",
+    "dataset": "network, weights and images: digits, or a folder with a dataset.toml",
+    "ta-heap": "heap of the trusted application, such as 6M (default: the board's)",
+    "ta-stack": "stack of the trusted application (default: the board's)",
+    "dry-run": "print the commands, run none",
+    "install": "install missing host tools without asking",
+    "verbose": "say more",
+    "quiet": "say only the result",
+    "timeout": "seconds that one command on the board may take",
+    "pp": "layers in the TEE, START:END, both included",
+    "xtest": "full, smoke or none",
+    "only": "run only this suite: xtest, usage, train or predict",
+    "keep": "when done, hand over the consoles instead of ending the system",
+    "cold": "boot from reset instead of restoring the saved system",
+    "all": "also every other board and the download cache",
+    "system": "also the tests that boot OP-TEE in the emulator",
+    "only-system": "only the tests that boot OP-TEE in the emulator",
+}
+TALK = ("verbose", "quiet")
+MACHINE = ("board", "source", "dry_run", "install", *TALK)
+BUILD = (*MACHINE, "app", "dataset", "ta_heap", "ta_stack")
+
+
+def task(*shared: str) -> Callable[[Callable[..., None]], Any]:
+    """An invoke task with shared flags, whose tzkit errors become a message and an exit code.
+
+    ``shared`` names fields of :class:`Common`; the body gets them as its second argument, and
+    its own parameters become flags as invoke does it.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(Common)}
+
+    def decorate(body: Callable[..., None]) -> Any:
+        context, _, *own = inspect.signature(body).parameters.values()
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        flags = [inspect.Parameter(name, kind, default=defaults[name]) for name in shared]
+
+        @functools.wraps(body)
+        def run(c: Context, **values: Any) -> None:
+            common = Common(**{name: values.pop(name) for name in shared})
+            try:
+                body(c, common, **values)
+            except TzkitError as error:
+                raise Exit(str(error), code=error.exit_code) from error
+            except KeyboardInterrupt as error:
+                raise Exit("interrupted", code=EXIT_INTERRUPTED) from error
+
+        parameters = [context, *own, *flags]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        names = [parameter.name.replace("_", "-") for parameter in parameters[1:]]
+        return invoke_task(help={name: HELP[name] for name in names})(run)
+
+    return decorate
+
+
+@task(*TALK)
+def boards(c: Context, common: Common, board: str | None = None) -> None:
+    """The boards: what each can do here, secure memory, consoles; --board shows one whole."""
+    commands.boards(common, board)
+
+
+@task(*MACHINE)
+def doctor(c: Context, common: Common) -> None:
+    """What this machine needs for a board; --install installs what is missing."""
+    commands.doctor_report(common)
+
+
+@task(*MACHINE)
+def fetch(c: Context, common: Common) -> None:
+    """Fetch and verify the parts."""
+    commands.fetch(common)
+
+
+@task(*BUILD)
+def build(c: Context, common: Common) -> None:
+    """Everything up to what can be booted."""
+    commands.build(common)
+
+
+@task(*BUILD)
+def run(c: Context, common: Common, cold: bool = False) -> None:
+    """Boot and hand both consoles to you."""
+    commands.run(common, cold)
+
+
+@task(*BUILD, "timeout")
+def qemu_test(
+    c: Context,
+    common: Common,
+    pp: str = "4:10",
+    xtest: str = "full",
+    only: str | None = None,
+    keep: bool = False,
+    cold: bool = False,
+) -> None:
+    """Fetch, build, boot in the emulator, xtest, darknetp end to end, report."""
+    options = TestOptions.parse(pp=pp, xtest=xtest, only=only, keep=keep, cold=cold)
+    raise Exit(code=commands.qemu_test(common, options))
+
+
+@task(*BUILD, "timeout")
+def darknetp(c: Context, common: Common, cold: bool = False) -> None:
+    """Run one darknetp command line on the board: ./inv darknetp -- classifier predict ..."""
+    commands.darknetp(common, c.remainder, cold)
+
+
+@task("board", *TALK)
+def clean(c: Context, common: Common, all: bool = False) -> None:
+    """Remove what was built for a board; --all: for every board, and the download cache."""
+    commands.clean(common, all)
+
+
+@task(*TALK)
+def test(c: Context, common: Common, system: bool = False, only_system: bool = False) -> None:
+    """The project's tests: native C and Python; --system adds those that boot OP-TEE."""
+    raise Exit(code=develop.run_tests(c, unit=not only_system, system=system or only_system))
+
+
+@task(*TALK)
+def lint(c: Context, common: Common) -> None:
+    """Linters and type checks over the whole project."""
+    raise Exit(code=develop.run_linters(c))
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """Being asked to end is like Ctrl-C: everything that was started is ended."""
+    raise KeyboardInterrupt
+
+
+signal.signal(signal.SIGTERM, _interrupt)
+signal.signal(signal.SIGHUP, _interrupt)
+
+ns = Collection(boards, doctor, fetch, build, run, qemu_test, darknetp, clean, test, lint)

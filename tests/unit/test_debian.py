@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""Parts from Debian: the command, the advice, and a cache that is not trusted blindly."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tzkit.board import Debian
+from tzkit.errors import EnvironmentFailed
+from tzkit.parts import debian
+from tzkit.process import Runner
+from tzkit.ui import Step, Ui
+
+WANTED = Debian(suite="trixie", packages=("one", "two"), sources=("src",), devkit="usr/lib/kit")
+
+# Stands in for mmdebstrap, which needs a network: keeps its contract as far as we use it, that is
+# it leaves the packages where the last hook puts them, or fails with a mirror's message.
+STAND_IN = """#!/bin/sh
+echo run >>"$0.runs"
+for word; do
+    case $word in
+    --extract-hook=cd*) sources=${word#--extract-hook=cd }; sources=${sources%% *} ;;
+    --extract-hook=cp*) binaries=${word##* } ;;
+    esac
+done
+if [ -e "$0.fails" ]; then
+    cat "$0.fails"
+    rm "$0.fails"
+    echo half >"${binaries}one_1.0_arm64.deb"
+    exit 1
+fi
+echo one >"${binaries}one_1.0_arm64.deb"
+echo two >"${binaries}two_1%3a2.0-3_all.deb"
+echo dsc >"$sources/src_1.5-1.dsc"
+echo tar >"$sources/src_1.5.orig.tar.xz"
+"""
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "bin" / "mmdebstrap"
+    path.parent.mkdir()
+    path.write_text(STAND_IN)
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(path.parent), prepend=":")
+    monkeypatch.setattr(debian, "PAUSE_SECONDS", 0.0)
+    return path
+
+
+def fetch(tmp_path: Path) -> tuple[debian.Parts, bool]:
+    step = Step(Ui(0), "fetch")
+    return debian.fetch(WANTED, "arm64", tmp_path / "cache", Runner(), tmp_path / "log", step)
+
+
+def runs(tool: Path) -> int:
+    return len(tool.with_name("mmdebstrap.runs").read_text().splitlines())
+
+
+def test_parts_carry_version_origin_and_hash(tool: Path, tmp_path: Path) -> None:
+    parts, cached = fetch(tmp_path)
+    assert not cached
+    by_file = {part.file: part for part in parts.parts}
+    two = by_file["binary/two_1%3a2.0-3_all.deb"]
+    assert (two.name, two.version, two.origin) == ("two", "1:2.0-3", "Debian trixie")
+    assert len(two.sha256) == 64
+    assert by_file["source/src_1.5-1.dsc"].version == "1.5-1"
+    assert parts.source("src").name == "src_1.5-1.dsc"
+
+
+def test_second_fetch_comes_from_the_cache(tool: Path, tmp_path: Path) -> None:
+    fetch(tmp_path)
+    assert fetch(tmp_path)[1]
+    assert runs(tool) == 1
+
+
+def test_damaged_cache_is_fetched_again(tool: Path, tmp_path: Path) -> None:
+    parts, _ = fetch(tmp_path)
+    parts.binaries()[0].write_text("damaged")
+    again, cached = fetch(tmp_path)
+    assert not cached
+    assert again.binaries()[0].read_text() == "one\n"
+    (again.path / "manifest.json").write_text("{")
+    assert not fetch(tmp_path)[1]
+
+
+def test_inconsistent_mirror_is_tried_again(tool: Path, tmp_path: Path) -> None:
+    tool.with_name("mmdebstrap.fails").write_text("E: Mirror sync in progress?\n")
+    parts, _ = fetch(tmp_path)
+    assert runs(tool) == 2
+    assert parts.binaries()[0].read_text() == "one\n"
+
+
+def test_mirror_that_stays_away_is_an_environment_error(tool: Path, tmp_path: Path) -> None:
+    tool.write_text("#!/bin/sh\necho run >>$0.runs\necho Temporary failure resolving x\nexit 25\n")
+    with pytest.raises(EnvironmentFailed, match="status 25") as failed:
+        fetch(tmp_path)
+    assert failed.value.hint is not None and "network" in failed.value.hint
+    assert runs(tool) == debian.ATTEMPTS
+    assert list((tmp_path / "cache" / "debian").glob("parts-*")) == []
+
+
+def test_missing_package_is_named(tool: Path, tmp_path: Path) -> None:
+    tool.write_text(STAND_IN.replace('echo two >"${binaries}two_1%3a2.0-3_all.deb"', ""))
+    with pytest.raises(EnvironmentFailed, match="gave no two"):
+        fetch(tmp_path)
+
+
+def test_command_names_no_host_and_quotes_paths() -> None:
+    argv = debian.mmdebstrap_argv(WANTED, "arm64", Path("/a b/c"))
+    assert not any("://" in word for word in argv)
+    assert any("'/a b/c/binary'" in word for word in argv)
+    assert shutil.which("mmdebstrap") is None or argv[0] == "mmdebstrap"

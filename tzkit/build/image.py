@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""The base system as an initramfs, and the payload that is handed to it once it runs.
+
+The base holds what does not change while people work on a model: busybox, libraries,
+tee-supplicant, xtest, OP-TEE's own trusted applications. TA, darknetp and data travel on a disk
+that the guest looks at after boot or after a snapshot was restored, so a changed TA needs neither
+a new image nor a boot.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+
+from tzkit.board import Board
+from tzkit.build.application import DARKNETP, RESUME, TA_FILE
+from tzkit.job import Job
+from tzkit.parts.sysroot import find, find_all
+from tzkit.process import Runner
+from tzkit.store import Entry, file_sha256
+from tzkit.templates import render
+from tzkit.units import show_size
+from tzkit.workspace import Workspace
+
+BASE = "initramfs.cpio.gz"
+PAYLOAD = "payload.ext4"
+PAYLOAD_SIZE = 96 << 20  # of the disk: constant, so that a snapshot fits every payload
+PAYLOAD_MOUNT = "/payload"
+PAYLOAD_DATA = "data"
+READY_TEXT = "tzkit: the system is up"
+MODULE_FOLDER = "/lib/modules"
+TA_FOLDER = "lib/optee_armtz"
+PROGRAM_FOLDER = "bin"
+FOLDERS = ("dev", "etc", "proc", "root", "run", "sys", "tmp", "media", "payload", "usr/bin", "usr/sbin",
+           "usr/lib/modules", "var/lib/tee")  # fmt: skip
+LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "var/run": "../run"}
+EPOCH = 1  # time stamp of every file: equal inputs give equal archives
+
+
+def render_init(workspace: Workspace, board: Board) -> str:
+    """The base system's /init."""
+    return render(
+        workspace.templates,
+        "init.j2",
+        modules=board.kernel.load,
+        module_folder=MODULE_FOLDER,
+        ready_text=READY_TEXT,
+    )
+
+
+def build_base(job: Job, sysroot: Entry, host: Entry) -> Entry:
+    """The initramfs, ``BASE`` in the returned entry."""
+    board = job.board
+    init = render_init(job.workspace, board)
+    resume = host.path / RESUME
+    inputs = {
+        "init": init,
+        "rootfs": board.rootfs.model_dump(mode="json"),
+        "kernel": board.kernel.model_dump(mode="json"),
+        "sysroot": sysroot.key,
+        "resume": file_sha256(resume),
+        "code": file_sha256(Path(__file__)),
+    }
+
+    def make(destination: Path) -> None:
+        root = destination / "root"
+        _lay_out(root)
+        _install_programs(board, sysroot.path, root)
+        _install_modules(board, sysroot.path, root)
+        _copy(resume, root / "usr/bin" / RESUME, 0o755)
+        _write(root / "init", init, 0o755)
+        _write(root / "etc/passwd", "root::0:0:root:/root:/bin/sh\n")
+        _write(root / "etc/group", "root:x:0:\n")
+        _pack(root, destination / BASE, job.runner)
+        shutil.rmtree(root)
+
+    return job.store.get("base", inputs, make)
+
+
+def build_payload(job: Job, ta: Path, darknetp: Path, dataset: Path, dataset_key: str) -> Entry:
+    """The disk with TA, darknetp and data, ``PAYLOAD`` in the returned entry.
+
+    A file system rather than an archive: mounting takes no time, unpacking thousands of images
+    would take seconds under emulation.
+    """
+    inputs = {
+        "ta": file_sha256(ta),
+        "darknetp": file_sha256(darknetp),
+        "dataset": dataset_key,
+        "code": file_sha256(Path(__file__)),
+    }
+
+    def make(destination: Path) -> None:
+        tree = destination / "tree"
+        shutil.copytree(dataset, tree / PAYLOAD_DATA)
+        _copy(ta, tree / TA_FOLDER / TA_FILE, 0o444)
+        _copy(darknetp, tree / PROGRAM_FOLDER / DARKNETP, 0o755)
+        job.runner.run(
+            ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-E",
+             "root_owner=0:0", "-d", tree, destination / PAYLOAD, f"{PAYLOAD_SIZE >> 20}M"],
+            what="packing TA, darknetp and data",
+            hint=f"together they must fit into {show_size(PAYLOAD_SIZE)}; use a smaller data set",
+        )  # fmt: skip
+        shutil.rmtree(tree)
+
+    return job.store.get("payload", inputs, make)
+
+
+def _lay_out(root: Path) -> None:
+    for folder in FOLDERS:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for name, target in LINKS.items():
+        (root / name).symlink_to(target)
+
+
+def _install_programs(board: Board, sysroot: Path, root: Path) -> None:
+    programs = [find(sysroot, pattern) for pattern in board.rootfs.programs]
+    for program in programs:
+        _copy(program, root / program.relative_to(sysroot), 0o755)
+    for name, library in _libraries(programs, sysroot).items():
+        _copy(library, root / "usr/lib" / name, 0o755)
+    for pattern in board.rootfs.trusted_applications:
+        for path in find_all(sysroot, pattern):
+            _copy(path, root / "usr/lib/optee_armtz" / path.name, 0o444)
+    for pattern in board.rootfs.files:
+        for path in find_all(sysroot, pattern):
+            _copy(path, root / path.relative_to(sysroot), 0o644)
+
+
+def _libraries(programs: Iterable[Path], sysroot: Path) -> dict[str, Path]:
+    """The shared libraries these programs need, and those need, by name."""
+    found: dict[str, Path] = {}
+    waiting = list(programs)
+    while waiting:
+        for name in _needed(waiting.pop()):
+            if name not in found:
+                found[name] = find(sysroot, f"usr/lib/*-linux-gnu*/{name}")
+                waiting.append(found[name])
+    return found
+
+
+def _needed(path: Path) -> list[str]:
+    """Names of the libraries an ELF file asks for, its loader included."""
+    with path.open("rb") as stream:
+        elf = ELFFile(stream)
+        names = [
+            tag.needed
+            for section in elf.iter_sections()
+            if isinstance(section, DynamicSection)
+            for tag in section.iter_tags("DT_NEEDED")
+        ]
+        for segment in elf.iter_segments("PT_INTERP"):
+            names.append(Path(segment.get_interp_name()).name)
+    return names
+
+
+def _install_modules(board: Board, sysroot: Path, root: Path) -> None:
+    """Kernel modules, unpacked: busybox's insmod reads no xz."""
+    for name in board.kernel.modules:
+        packed = find(sysroot, f"usr/lib/modules/*/kernel/**/{name}.ko.xz")
+        _write(root / f"usr/lib/modules/{name}.ko", lzma.decompress(packed.read_bytes()))
+
+
+def _pack(root: Path, archive: Path, runner: Runner) -> None:
+    """newc cpio, gzip'ed, all owned by root, equal bytes for equal content."""
+    for path in [root, *root.rglob("*")]:
+        os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+    listing = archive.with_suffix(".list")
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+    listing.write_text("".join(f"{name}\n" for name in names))
+    plain = archive.with_suffix("")
+    runner.run(
+        ["cpio", "--create", "--quiet", "--format=newc", "--reproducible", "--owner=+0:+0",
+         f"--directory={root}", f"--file={plain}"],
+        what="packing the base system",
+        stdin=listing,
+    )  # fmt: skip
+    with (
+        plain.open("rb") as source,
+        archive.open("wb") as target,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=target, mtime=EPOCH) as packed,
+    ):
+        shutil.copyfileobj(source, packed)
+    plain.unlink()
+    listing.unlink()
+
+
+def _copy(source: Path, destination: Path, mode: int) -> None:
+    _write(destination, source.read_bytes(), mode)
+
+
+def _write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    path.chmod(mode)

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""What each task does, without invoke: the bodies of the verbs."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import shlex
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tzkit import doctor, dryrun, pipeline
+from tzkit.board import Board, load_board
+from tzkit.boardtable import board_details, boards_table
+from tzkit.consoles import hand_over
+from tzkit.errors import CheckFailed, RequestError
+from tzkit.job import Job, log_folder, new_run_folder
+from tzkit.pipeline import Build, BuildOptions
+from tzkit.session import open_session
+from tzkit.testrun import TestOptions, run_tests
+from tzkit.ui import NORMAL, QUIET, VERBOSE, Ui
+from tzkit.units import parse_size, show_size
+from tzkit.workspace import Workspace
+
+DARKNETP_SECONDS = 3600.0
+CORE_DEBUG = "D/"  # OP-TEE's debug lines: in the log, and shown with --verbose
+REQUEST_STATUS = 2  # darknetp's exit status for a wrong command line
+
+
+@dataclass(frozen=True)
+class Common:
+    """Flags with one meaning everywhere."""
+
+    board: str = "qemu_v8"
+    source: str = "debian"
+    app: str = "own"
+    dataset: str = "digits"
+    ta_heap: str | None = None
+    ta_stack: str | None = None
+    dry_run: bool = False
+    install: bool = False
+    timeout: str | None = None
+    verbose: bool = False
+    quiet: bool = False
+
+    @functools.cached_property
+    def ui(self) -> Ui:
+        return Ui(QUIET if self.quiet else VERBOSE if self.verbose else NORMAL)
+
+    @property
+    def seconds(self) -> float | None:
+        """--timeout as a number. Raises RequestError."""
+        if self.timeout is None:
+            return None
+        try:
+            seconds = float(self.timeout)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < math.inf:
+            raise RequestError(f"--timeout {self.timeout}: give a number of seconds above 0")
+        return seconds
+
+    def build_options(self) -> BuildOptions:
+        return BuildOptions(
+            dataset=self.dataset,
+            ta_heap=_size("ta-heap", self.ta_heap),
+            ta_stack=_size("ta-stack", self.ta_stack),
+        )
+
+
+def boards(common: Common, name: str | None) -> None:
+    """The table of boards, or one board whole."""
+    workspace = Workspace.of_checkout()
+    if name is not None:
+        common.ui.show(board_details(load_board(workspace.boards, name)))
+        return
+    common.ui.show(boards_table(workspace.boards))
+
+
+def doctor_report(common: Common) -> None:
+    """What this machine has and lacks for a board; with ``install`` installs it."""
+    workspace, board = _checked(common)
+    ui = common.ui
+    tools = [*doctor.tools_for(board.arch, board.emulator.program), *doctor.DEVELOPMENT]
+    for tool in tools:
+        mark = "✓" if tool.present() else "✗ missing"
+        ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
+    lacking = doctor.missing(tools)
+    if not lacking:
+        ui.show(f"nothing is missing for {board.name}")
+        return
+    if common.dry_run:
+        _print_commands(ui, dryrun.install_commands(board))
+        return
+    job = Job(workspace, board, ui, log_folder(workspace, board, "doctor"), common.install)
+    doctor.ensure(lacking, job.runner, ui, job.log("install"), common.install)
+
+
+def fetch(common: Common) -> None:
+    """Fetch and verify the parts."""
+    workspace, board = _checked(common)
+    ui = common.ui
+    if common.dry_run:
+        _print_commands(ui, dryrun.fetch_commands(workspace, board))
+        return
+    job = Job(workspace, board, ui, log_folder(workspace, board, "fetch"), common.install)
+    pipeline.prepare_host(job, emulate=False)
+    pipeline.fetch(job)
+
+
+def build(common: Common) -> None:
+    """Everything up to what can be booted."""
+    workspace, board = _checked(common)
+    ui = common.ui
+    options = common.build_options()
+    if common.dry_run:
+        _print_commands(ui, dryrun.fetch_commands(workspace, board))
+        _print_commands(ui, dryrun.build_commands(workspace, board))
+        return
+    job = Job(workspace, board, ui, log_folder(workspace, board, "build"), common.install)
+    pipeline.prepare_host(job, emulate=False)
+    _show_artifacts(ui, pipeline.build(job, options))
+
+
+def run(common: Common, cold: bool) -> None:
+    """Boot and hand both consoles to the user."""
+    workspace, board = _checked(common)
+    ui = common.ui
+    if common.dry_run:
+        _print_all_commands(ui, workspace, board)
+        return
+    job = _booting_job(common)
+    built = pipeline.build(job, common.build_options())
+    with open_session(job, built, cold=cold) as session:
+        ui.say(f"{board.name} is up: OP-TEE {session.tee}, {session.boot_seconds:.1f} s")
+        hand_over(session, ui)
+
+
+def qemu_test(common: Common, options: TestOptions) -> int:
+    """Fetch, build, boot, run the suites, report; returns the exit code."""
+    workspace, board = _checked(common)
+    ui = common.ui
+    if common.dry_run:
+        _print_all_commands(ui, workspace, board)
+        return 0
+    job = Job(workspace, board, ui, new_run_folder(workspace, board), common.install)
+    return run_tests(job, common.build_options(), options, common.seconds)
+
+
+def darknetp(common: Common, arguments: str, cold: bool) -> None:
+    """Run one darknetp command line on the board; print what both worlds said.
+
+    Raises CheckFailed or RequestError when darknetp says so by its exit status.
+    """
+    workspace, board = _checked(common)
+    ui = common.ui
+    if common.dry_run:
+        _print_all_commands(ui, workspace, board)
+        ui.show(f"darknetp {arguments}")
+        return
+    job = _booting_job(common)
+    built = pipeline.build(job, common.build_options())
+    with (
+        open_session(job, built, cold=cold) as session,
+        session.target.console("secure").tap() as secure,
+    ):
+        done = session.shell.run(
+            f"cd {shlex.quote(str(built.dataset.root))} && darknetp {arguments}",
+            timeout=common.seconds or DARKNETP_SECONDS,
+            on_line=lambda line: ui.show_line(line.text),
+        )
+        for line in secure.waiting():
+            if common.verbose or not line.text.startswith(CORE_DEBUG):
+                ui.show_line(f"secure| {line.text}")
+    if done.status:
+        kind = RequestError if done.status == REQUEST_STATUS else CheckFailed
+        raise kind(
+            f"darknetp ended with status {done.status}; its last words are above",
+            log=session.target.logs["normal"],
+        )
+
+
+def clean(common: Common, everything: bool) -> None:
+    """Remove what was built for a board; with ``everything`` the download cache too."""
+    workspace = Workspace.of_checkout()
+    load_board(workspace.boards, common.board)
+    doomed = [workspace.board_out(common.board)]
+    if everything:
+        doomed = [workspace.out, workspace.cache]
+    for path in doomed:
+        if path.exists():
+            shutil.rmtree(path)
+            common.ui.say(f"removed {path}")
+
+
+def _checked(common: Common) -> tuple[Workspace, Board]:
+    """The board asked for. Raises RequestError for what this version cannot do."""
+    workspace = Workspace.of_checkout()
+    board = load_board(workspace.boards, common.board)
+    for flag, value, known in (("source", common.source, "debian"), ("app", common.app, "own")):
+        if value != known:
+            raise RequestError(
+                f"--{flag} {value}: this version knows only '{known}'", hint=f"leave --{flag} away"
+            )
+    common.build_options()
+    common.seconds  # noqa: B018 - refuses a wrong one before any work
+    return workspace, board
+
+
+def _booting_job(common: Common) -> Job:
+    workspace, board = _checked(common)
+    job = Job(workspace, board, common.ui, new_run_folder(workspace, board), common.install)
+    pipeline.prepare_host(job, emulate=True)
+    return job
+
+
+def _show_artifacts(ui: Ui, built: Build) -> None:
+    files: Sequence[tuple[str, Path]] = (
+        ("firmware", built.image.firmware),
+        ("kernel", built.image.kernel),
+        ("base system", built.image.initramfs),
+        ("trusted application", built.ta),
+        ("darknetp", built.darknetp),
+        ("payload", built.image.payload),
+    )
+    for name, path in files:
+        ui.say(f"  {name:20} {os.path.relpath(path)}  {show_size(path.stat().st_size)}")
+
+
+def _print_all_commands(ui: Ui, workspace: Workspace, board: Board) -> None:
+    for commands in (
+        dryrun.install_commands(board),
+        dryrun.fetch_commands(workspace, board),
+        dryrun.build_commands(workspace, board),
+        dryrun.boot_commands(workspace, board),
+    ):
+        _print_commands(ui, commands)
+
+
+def _print_commands(ui: Ui, commands: Iterable[str]) -> None:
+    for command in commands:
+        ui.show_line(command)
+
+
+def _size(flag: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise RequestError(f"--{flag}: {error}") from error

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: MIT
+"""Commands on a target's shell (busybox ash), with their output and exit status.
+
+No prompt is ever trusted. A command is framed by two marker lines that carry a number nobody can
+guess; what is typed holds them in two halves, so that no echo can look like one. The end marker
+carries the exit status and is printed twice, because a kernel message may land inside the first.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from tzkit.console.target import Target
+from tzkit.console.transcript import Line
+from tzkit.errors import RequestError
+
+# busybox may be built with a limit of 1024 characters for a line; the markers need 200 of them.
+LONGEST_TYPED = 800
+PIECE = 150
+# How long one attempt to find the shell may take before it is repeated.
+ATTEMPT_SECONDS = 2.0
+PIECE_SECONDS = 30.0
+
+BEGIN, END = "tzkit:begin:", "tzkit:end:"
+INTERRUPT, KILL_LINE = "\x03", "\x15"
+
+# Without echo, ash reads whole lines and leaves the line editing (and its escapes) out.
+_SETTINGS = "stty -echo cols 512 rows 64 2>/dev/null; PS1=; PS2="
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+OnLine = Callable[[Line], None]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that came to its end: normalised output, exit status, duration on the target."""
+
+    output: str
+    status: int
+    seconds: float
+
+
+class Shell:
+    """The shell on one console of a target. One thread at a time."""
+
+    def __init__(self, target: Target, console: str = "normal") -> None:
+        self.target = target
+        self._name = console
+        self._console = target.console(console)
+
+    def login_or_ready(self, ready: str | None, *, timeout: float) -> float:
+        """Wait until the target has booted and its shell answers.
+
+        ``ready`` is a text of the line that ends the boot (None: it has booted already, a session
+        restored from a snapshot). Returns the seconds from the start of the target to that line.
+        """
+        deadline = time.monotonic() + timeout
+        seconds = self.target.seconds
+        if ready is not None:
+            seconds = self._await_ready(ready, timeout)
+        self._synchronise(deadline - time.monotonic())
+        return seconds
+
+    def run(
+        self,
+        command: str,
+        *,
+        timeout: float,
+        on_line: OnLine | None = None,
+        tolerate: Collection[str] = (),
+    ) -> Completed:
+        """Run a command of any length and wait for its end.
+
+        It runs in a subshell without input: ``cd``, ``exit`` and variables do not outlive it.
+        ``on_line`` sees each line of its output as it comes. Raises TargetDied when the target
+        dies or the end has not come after ``timeout`` seconds, RequestError for control characters.
+        """
+        if _FORBIDDEN.search(command):
+            raise RequestError(f"this command holds control characters: {command!r}")
+        typed = f"( eval {shlex.quote(command)} ) </dev/null"
+        if len(typed.encode()) > LONGEST_TYPED:
+            typed = self._store_in_pieces(command)
+        what = f"end of '{_shortened(command)}'"
+        return self._framed(typed, what, timeout, on_line, tolerate)
+
+    def interrupt(self, *, timeout: float = 20.0) -> None:
+        """Ctrl-C whatever runs, and wait until the shell answers again."""
+        self.target.send(self._console, INTERRUPT)
+        self._synchronise(timeout)
+
+    def _await_ready(self, ready: str, timeout: float) -> float:
+        with self._console.tap(earlier=True) as tap:
+            return self.target.wait(
+                tap,
+                lambda line: line.seconds if ready in line.text else None,
+                timeout=timeout,
+                what=f"'{ready}', the end of the boot,",
+                console=self._name,
+            )
+
+    def _synchronise(self, timeout: float) -> None:
+        """Ask until the shell answers: what is typed while it starts may be lost."""
+        questions: list[_Frame] = []
+        next_time = 0.0
+
+        def ask() -> None:
+            nonlocal next_time
+            if time.monotonic() < next_time:
+                return
+            next_time = time.monotonic() + ATTEMPT_SECONDS
+            questions.append(_Frame())
+            self._type(f"{KILL_LINE}\n{_SETTINGS}; true; {questions[-1].print_end}")
+
+        def answered(line: Line) -> bool | None:
+            return any(frame.status_in(line.text) is not None for frame in questions) or None
+
+        with self._console.tap() as tap:
+            self.target.wait(
+                tap,
+                answered,
+                timeout=max(timeout, ATTEMPT_SECONDS),
+                what="answer from the shell",
+                console=self._name,
+                meanwhile=ask,
+            )
+
+    def _store_in_pieces(self, command: str) -> str:
+        """Hand a long command over in a variable, piece by piece; return what runs it.
+
+        Every piece is acknowledged before the next, so that no UART has to hold more than one.
+        """
+        pieces = [command[start : start + PIECE] for start in range(0, len(command), PIECE)]
+        for number, piece in enumerate(pieces):
+            before = '"$_tzkit"' if number else ""
+            what = f"end of piece {number + 1} of '{_shortened(command)}'"
+            self._framed(f"_tzkit={before}{shlex.quote(piece)}", what, PIECE_SECONDS)
+        return '( eval "$_tzkit" ) </dev/null'
+
+    def _framed(
+        self,
+        typed: str,
+        what: str,
+        timeout: float,
+        on_line: OnLine | None = None,
+        tolerate: Collection[str] = (),
+    ) -> Completed:
+        frame = _Frame()
+        output = _Output(frame, on_line)
+        with self._console.tap() as tap:
+            self._type(f"{frame.print_begin}; {typed}; {frame.print_end}")
+            status = self.target.wait(
+                tap,
+                output.take,
+                timeout=timeout,
+                what=what,
+                console=self._name,
+                tolerate=tolerate,
+            )
+        # What the target said before its end marker, on any console, counts against this command.
+        self.target.catch_up()
+        self.target.check(what, tolerate)
+        return Completed(output.text, status, output.seconds)
+
+    def _type(self, text: str) -> None:
+        self.target.send(self._console, text + "\n")
+
+
+class _Frame:
+    """The two marker lines around one command."""
+
+    def __init__(self) -> None:
+        self.nonce = secrets.token_hex(8)
+        self.begin = f"{BEGIN}{self.nonce}"
+        self._end = re.compile(rf"{END}{self.nonce}=(\d+)=")
+
+    @property
+    def print_begin(self) -> str:
+        """What to type to get the begin marker; holds it in two halves."""
+        return rf"printf '\n%s%s\n' {BEGIN} {self.nonce}"
+
+    @property
+    def print_end(self) -> str:
+        """What to type to get the end marker twice, with the status of the command before."""
+        return r"printf '\n%s%s=%d=\n%s%s=%d=\n'" + f" {END} {self.nonce} $?" * 2
+
+    def status_in(self, text: str) -> int | None:
+        match = self._end.search(text)
+        return int(match[1]) if match else None
+
+
+class _Output:
+    """Collects what comes between the markers of a frame."""
+
+    def __init__(self, frame: _Frame, on_line: OnLine | None) -> None:
+        self._frame = frame
+        self._on_line = on_line
+        self._began: float | None = None
+        self._lines: list[Line] = []
+        self._ended = 0.0
+
+    def take(self, line: Line) -> int | None:
+        """The exit status, once the line is the end marker."""
+        status = self._frame.status_in(line.text)
+        if status is not None:
+            self._ended = line.seconds
+            return status
+        if self._began is None:
+            if self._frame.begin in line.text:
+                self._began = line.seconds
+        elif self._frame.nonce not in line.text:
+            self._lines.append(line)
+            if self._on_line is not None:
+                self._on_line(line)
+        return None
+
+    @property
+    def text(self) -> str:
+        """The output; the newline that the end marker starts with is not part of it."""
+        texts = [line.text for line in self._lines]
+        if texts and not texts[-1]:
+            texts.pop()
+        return "".join(f"{text}\n" for text in texts)
+
+    @property
+    def seconds(self) -> float:
+        return self._ended - (self._began if self._began is not None else self._ended)
+
+
+def _shortened(command: str) -> str:
+    """The first line of a command, short enough for a message."""
+    first, *rest = command.strip().splitlines() or [""]
+    return first[:77] + "..." if rest or len(first) > 80 else first

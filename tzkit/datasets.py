@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: MIT
+"""Data sets: a network, its weights and images, laid out as darknetp finds them on the target.
+
+A data set is a folder with a ``dataset.toml``; those in ``datasets/`` are known by name. The image
+stage asks for its files as one folder, the suites for the summary of what is in it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import tomli
+from PIL import Image
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from tzkit.board import explain
+from tzkit.errors import RequestError
+
+DESCRIPTOR = "dataset.toml"
+
+# The digits as published: counts of set pixels, and what is made of them.
+COUNTS_EDGE = 8  # 8 x 8 counts,
+COUNT_MAX = 16  # each of a block of 4 x 4 pixels
+CLASSES = 10
+WHITE = 255
+DIGIT_EDGE = 20  # MNIST's measures: a digit of 20 x 20 pixels
+IMAGE_EDGE = 28  # in the middle of 28 x 28
+TRAIN_PERCENT = 80  # of the images of each class, the first ones; the rest is held out
+
+
+# ---- The descriptor ----
+
+
+def _inside(path: PurePosixPath) -> PurePosixPath:
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError(f"'{path}' must be a path below the folder, without '..'")
+    return path
+
+
+def _absolute(path: PurePosixPath) -> PurePosixPath:
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"'{path}' must be an absolute path, without '..'")
+    return path
+
+
+RelativePath = Annotated[PurePosixPath, AfterValidator(_inside)]
+AbsolutePath = Annotated[PurePosixPath, AfterValidator(_absolute)]
+
+
+class Table(BaseModel):
+    """A table of a descriptor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Example(Table):
+    """An image that was not trained on, and the name a prediction must print for it."""
+
+    image: RelativePath
+    label: str = Field(min_length=1)
+
+
+class Digits(Table):
+    """Images and lists made from the UCI digits by :func:`write_digits`."""
+
+    csv: RelativePath
+    folder: RelativePath
+
+
+class Descriptor(Table):
+    """The format of ``dataset.toml``; paths are relative to ``root`` on the target."""
+
+    root: AbsolutePath = Field(description="where darknetp is started")
+    data_cfg: RelativePath
+    network_cfg: RelativePath
+    weights: RelativePath
+    copy_paths: tuple[RelativePath, ...] = Field(min_length=1, alias="copy")
+    digits: Digits | None = None
+    examples: tuple[Example, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A descriptor and the folder it describes."""
+
+    folder: Path
+    descriptor: Descriptor
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """What a written data set holds; paths are relative to ``root`` on the target."""
+
+    root: PurePosixPath
+    data_cfg: PurePosixPath
+    network_cfg: PurePosixPath
+    weights: PurePosixPath
+    examples: tuple[Example, ...]
+    train_images: int
+    held_out_images: int
+
+
+def dataset_names(folder: Path) -> list[str]:
+    """The names of the data sets that come with the project, sorted."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTOR}"))
+
+
+def load_dataset(folder: Path, name: str) -> Dataset:
+    """Find a data set by its name below ``folder`` or as the path of its own folder.
+
+    Raises RequestError: no such data set, or every mistake in its descriptor.
+    """
+    known = dataset_names(folder)
+    own = folder / name if name in known else Path(name)
+    if not (own / DESCRIPTOR).is_file():
+        raise RequestError(
+            f"there is no data set '{name}'",
+            hint=f"data sets known: {', '.join(known)}; or give a folder with a {DESCRIPTOR}",
+        )
+    return Dataset(own, read_descriptor(own / DESCRIPTOR))
+
+
+def read_descriptor(path: Path) -> Descriptor:
+    """Read one ``dataset.toml``. Raises RequestError with every mistake, each with its key."""
+    try:
+        content = tomli.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        raise RequestError(f"{path}: {error}", hint="mend the file") from error
+    try:
+        return Descriptor.model_validate(content)
+    except ValidationError as error:
+        raise RequestError(explain(path, error), hint="mend the file") from error
+
+
+# ---- The files on the target ----
+
+
+def write_dataset(
+    dataset: Dataset, destination: Path, *, root: PurePosixPath | None = None
+) -> DatasetSummary:
+    """Write what belongs below ``root`` on the target into ``destination``, an empty folder.
+
+    ``root`` replaces the descriptor's; lists that are copied must hold relative paths then. The
+    same inputs give the same bytes. Raises RequestError when the folder lacks what it promises.
+    """
+    if root is not None:
+        dataset = replace(dataset, descriptor=dataset.descriptor.model_copy(update={"root": root}))
+    descriptor = dataset.descriptor
+    for path in descriptor.copy_paths:
+        _copy(dataset.folder / path, destination / path)
+    if descriptor.digits:
+        made = descriptor.root / descriptor.digits.folder
+        csv = dataset.folder / descriptor.digits.csv
+        write_digits(csv, destination / descriptor.digits.folder, made)
+    return summarise(dataset, destination)
+
+
+def _copy(source: Path, destination: Path) -> None:
+    """Copy a file or a folder, following links; times and modes stay behind."""
+    if not source.exists():
+        raise RequestError(
+            f"{source} is missing, the data set's {DESCRIPTOR} lists it under copy",
+            hint=f"add it, or mend the {DESCRIPTOR}",
+        )
+    for path in [source] if source.is_file() else _files_below(source):
+        copy = destination / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    walk = os.walk(folder, followlinks=True)
+    paths = [Path(parent, name) for parent, _, names in walk for name in names]
+    return [path for path in paths if path.is_file()]
+
+
+def summarise(dataset: Dataset, tree: Path) -> DatasetSummary:
+    """What a data set written to ``tree`` holds. Raises RequestError for missing files."""
+    descriptor, source = dataset.descriptor, dataset.folder / DESCRIPTOR
+    promised = [descriptor.data_cfg, descriptor.network_cfg, descriptor.weights]
+    promised += [example.image for example in descriptor.examples]
+    missing = [str(path) for path in promised if not (tree / path).is_file()]
+    if missing:
+        raise RequestError(
+            f"{source}: names files that the data set does not have: {', '.join(missing)}",
+            hint="mend the file, or add what is missing to one of the folders it copies",
+        )
+    lists = read_data_cfg(tree / descriptor.data_cfg)
+    train, valid = (_count_images(descriptor.root, tree, lists.get(k)) for k in ("train", "valid"))
+    if not train:
+        raise RequestError(
+            f"{source}: the training list of {descriptor.data_cfg} names no image that is there",
+            hint=f"lists hold paths below {descriptor.root}, one per line",
+        )
+    return DatasetSummary(
+        root=descriptor.root,
+        data_cfg=descriptor.data_cfg,
+        network_cfg=descriptor.network_cfg,
+        weights=descriptor.weights,
+        examples=descriptor.examples,
+        train_images=train,
+        held_out_images=valid,
+    )
+
+
+def read_data_cfg(path: Path) -> dict[str, str]:
+    """The keys of a Darknet data file: blanks do not count, the first of two equal keys wins."""
+    values: dict[str, str] = {}
+    for line in _lines(path):
+        text = "".join(line.split())
+        if text and text[0] not in "#;":
+            key, _, value = text.partition("=")
+            values.setdefault(key, value)
+    return values
+
+
+def _count_images(root: PurePosixPath, tree: Path, listed_in: str | None) -> int:
+    """How many images of a list are there; some sets list images that they do not ship."""
+    path = _locate(root, tree, listed_in) if listed_in else None
+    images = _lines(path) if path else []
+    return sum(_locate(root, tree, image) is not None for image in images)
+
+
+def _locate(root: PurePosixPath, tree: Path, path: str) -> Path | None:
+    """The file of the tree that darknetp, started in ``root``, finds under ``path``."""
+    target = root / path
+    if not target.is_relative_to(root) or ".." in target.parts:
+        return None
+    found = tree / target.relative_to(root)
+    return found if found.is_file() else None
+
+
+def _lines(path: Path) -> list[str]:
+    # File names of any encoding survive.
+    return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+
+
+# ---- The UCI digits ----
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One row of the published data: its place, 64 counts row by row, its class."""
+
+    index: int
+    counts: tuple[int, ...]
+    label: int
+
+    @property
+    def file_name(self) -> str:
+        """DarkneTZ's pattern: the class is part of the name."""
+        return f"t_{self.index:05}_c{self.label}.png"
+
+
+def write_digits(csv: Path, destination: Path, target: PurePosixPath) -> None:
+    """Make ``images/``, ``digits.train.list`` and ``digits.valid.list`` from the UCI digits.
+
+    ``csv`` is gzip-compressed: 64 counts from 0 to 16 and the class per line. ``target`` is where
+    ``destination`` will be on the target; the lists hold absolute paths below it. Raises
+    RequestError for a file of another form.
+    """
+    digits = read_digits(csv)
+    images = destination / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    for digit in digits:
+        # Stored rather than compressed: the bytes do not depend on a version of zlib.
+        render_digit(digit.counts).save(images / digit.file_name, compress_level=0)
+    for name, part in zip(("train", "valid"), split_digits(digits), strict=True):
+        lines = "".join(f"{target}/images/{digit.file_name}\n" for digit in part)
+        (destination / f"digits.{name}.list").write_text(lines, encoding="utf-8")
+
+
+def read_digits(csv: Path) -> list[Digit]:
+    """Read the published data. Raises RequestError with file and line."""
+    try:
+        with gzip.open(csv, "rt", encoding="ascii") as stream:
+            lines = stream.read().splitlines()
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise RequestError(f"{csv}: {error}", hint="restore the file") from error
+    return [_parse_digit(csv, index, line) for index, line in enumerate(lines)]
+
+
+def _parse_digit(csv: Path, index: int, line: str) -> Digit:
+    fields = line.split(",")
+    numbers = [int(field) for field in fields if field.isdecimal()]
+    well_formed = len(numbers) == len(fields) == COUNTS_EDGE**2 + 1
+    if not well_formed or max(numbers[:-1]) > COUNT_MAX or numbers[-1] >= CLASSES:
+        raise RequestError(
+            f"{csv}, line {index + 1}: expected {COUNTS_EDGE**2} counts from 0 to {COUNT_MAX} "
+            f"and a digit, separated by commas",
+            hint="restore the file",
+        )
+    return Digit(index, tuple(numbers[:-1]), numbers[-1])
+
+
+def split_digits(digits: list[Digit]) -> tuple[list[Digit], list[Digit]]:
+    """Training and held-out part, both in the published order: of each class the last fifth."""
+    classes: dict[int, list[Digit]] = defaultdict(list)
+    for digit in digits:
+        classes[digit.label].append(digit)
+    training = {
+        digit for part in classes.values() for digit in part[: len(part) * TRAIN_PERCENT // 100]
+    }
+    return (
+        [digit for digit in digits if digit in training],
+        [digit for digit in digits if digit not in training],
+    )
+
+
+def render_digit(counts: tuple[int, ...]) -> Image.Image:
+    """The 8 x 8 counts as a grey image that looks like MNIST's: white on black, 28 x 28."""
+    pixels = bytes(count * WHITE // COUNT_MAX for count in counts)
+    small = Image.frombytes("L", (COUNTS_EDGE, COUNTS_EDGE), pixels)
+    digit = small.resize((DIGIT_EDGE, DIGIT_EDGE), Image.Resampling.BICUBIC)
+    image = Image.new("L", (IMAGE_EDGE, IMAGE_EDGE))
+    margin = (IMAGE_EDGE - DIGIT_EDGE) // 2
+    image.paste(digit, (margin, margin))
+    return image

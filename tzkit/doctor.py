@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""Host tools: what this machine needs, what is missing, and the one command that installs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tzkit.errors import EnvironmentFailed
+from tzkit.process import Runner, quoted
+from tzkit.ui import Ui
+
+INSTALL_DEADLINE_SECONDS = 1800.0
+
+
+@dataclass(frozen=True)
+class Tool:
+    """Something tzkit calls: present when ``probe`` is a program on PATH or a file."""
+
+    probe: str
+    package: str
+    purpose: str
+
+    def present(self) -> bool:
+        if self.probe.startswith("/"):
+            return Path(self.probe).exists()
+        return shutil.which(self.probe) is not None
+
+
+COMMON = (
+    Tool("setpriv", "util-linux", "ends children when tzkit is killed"),
+    Tool("make", "make", "builds"),
+    Tool("gcc", "gcc", "tools of the firmware, native tests"),
+    Tool("/usr/include/stdio.h", "libc6-dev", "tools of the firmware, native tests"),
+)
+DEBIAN_PARTS = (
+    Tool("mmdebstrap", "mmdebstrap", "fetches Debian packages for the board"),
+    Tool("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring",
+         "checks Debian's signatures"),
+    Tool("dpkg-deb", "dpkg", "unpacks Debian packages"),
+    Tool("dpkg-source", "dpkg-dev", "unpacks Debian source packages"),
+    Tool("xz", "xz-utils", "unpacks Debian source packages"),
+    Tool("cpio", "cpio", "packs the base system"),
+    Tool("/sbin/mke2fs", "e2fsprogs", "packs TA, darknetp and data"),
+    Tool("/usr/include/openssl/ssl.h", "libssl-dev", "tools of the firmware"),
+)  # fmt: skip
+ARCHITECTURES = {
+    "arm64": (Tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "cross compiler"),),
+}
+EMULATORS = {
+    "qemu-system-aarch64": Tool("qemu-system-aarch64", "qemu-system-arm", "emulator"),
+}
+DEVELOPMENT = (Tool("/usr/include/stb/stb_image.h", "libstb-dev", "native tests of darknetp"),)
+
+
+def tools_for(arch: str, emulator: str | None) -> list[Tool]:
+    """What a board of this architecture needs, with the emulator if it is to run in one."""
+    tools = [*COMMON, *DEBIAN_PARTS, *ARCHITECTURES[arch]]
+    if emulator is not None:
+        tools.append(EMULATORS[emulator])
+    return tools
+
+
+def missing(tools: Iterable[Tool]) -> list[Tool]:
+    return [tool for tool in tools if not tool.present()]
+
+
+def install_argv(tools: Iterable[Tool]) -> list[str]:
+    """The one command that installs these tools."""
+    packages = sorted({tool.package for tool in tools})
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    return [*sudo, "apt-get", "install", "--yes", "--no-install-recommends", *packages]
+
+
+def ensure(tools: Iterable[Tool], runner: Runner, ui: Ui, log: Path, install: bool) -> None:
+    """Make sure the tools are there: install what is missing when we may, else say how.
+
+    We may when root, when ``install`` (or CI=true), or when the user at the terminal agrees.
+    Raises EnvironmentFailed with the command when tools stay missing.
+    """
+    lacking = missing(tools)
+    if not lacking:
+        return
+    argv = install_argv(lacking)
+    names = ", ".join(sorted({tool.package for tool in lacking}))
+    ui.say(f"missing on this machine: {names}\n  to be installed by: {quoted(argv)}")
+    if not (install or os.geteuid() == 0 or os.environ.get("CI") == "true" or _agreed(ui)):
+        raise EnvironmentFailed(
+            f"host tools are missing: {names}", hint=f"{quoted(argv)}   (or add --install)"
+        )
+    with ui.step("installing host tools"):
+        _install(argv, runner, log)
+    still = missing(lacking)
+    if still:
+        raise EnvironmentFailed(
+            f"still missing after the installation: {', '.join(tool.probe for tool in still)}",
+            log=log,
+        )
+
+
+def _install(argv: list[str], runner: Runner, log: Path) -> None:
+    """Install; when the package lists are missing or old, update them and install again."""
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    apt_get = argv[: argv.index("apt-get") + 1]
+    log.unlink(missing_ok=True)
+
+    def run(command: list[str], what: str) -> None:
+        runner.run(command, what=what, env=environment, log=log, timeout=INSTALL_DEADLINE_SECONDS)
+
+    try:
+        run(argv, "installing host tools")
+    except EnvironmentFailed:
+        run([*apt_get, "update"], "updating the package lists")
+        run(argv, "installing host tools")
+
+
+def _agreed(ui: Ui) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    return ui.console.input("install them now? [y/N] ").strip().lower() in {"y", "yes"}

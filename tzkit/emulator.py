@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""A board in QEMU: started, saved with both worlds, restored, ended.
+
+Serial lines and the monitor are socket pairs, not paths or ports: two runs cannot collide, nothing
+is left behind, and the end of QEMU is the end of the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import QMPClient, QMPError
+
+from tzkit.board import Board
+from tzkit.errors import EnvironmentFailed
+from tzkit.parts.sysroot import find
+from tzkit.process import Child, Runner
+
+MIGRATION_SECONDS = 60.0
+POLL_SECONDS = 0.02
+UNLIMITED_BANDWIDTH = 1 << 40  # bytes per second
+
+
+@dataclass(frozen=True)
+class Image:
+    """The files a board boots from."""
+
+    firmware: Path
+    kernel: Path
+    initramfs: Path
+    payload: Path
+
+
+def image_of(sysroot: Path, board: Board, firmware: Path, base: Path, payload: Path) -> Image:
+    return Image(firmware, find(sysroot, board.kernel.image), base, payload)
+
+
+def escaped(path: Path | str) -> str:
+    """A path inside one of QEMU's comma-separated option strings."""
+    return str(path).replace(",", ",,")
+
+
+def qemu_argv(
+    board: Board,
+    image: Image,
+    serial_fds: Sequence[int | str],
+    monitor_fd: int | str,
+    incoming_fd: int | None = None,
+) -> list[str]:
+    """QEMU's command line; with ``incoming_fd`` it waits for a saved system instead of booting."""
+    emulator = board.emulator
+    # What the guest writes on the payload disk goes to a temporary file and is forgotten.
+    payload = f"if=none,id=payload,format=raw,snapshot=on,file={escaped(image.payload)}"
+    argv = [
+        emulator.program,
+        "-nodefaults", "-display", "none", "-no-reboot",
+        "-machine", emulator.machine,
+        "-cpu", emulator.cpu,
+        "-smp", str(emulator.smp),
+        "-m", str(emulator.memory >> 20),
+        "-bios", str(image.firmware),
+        "-kernel", str(image.kernel),
+        "-initrd", str(image.initramfs),
+        "-append", emulator.kernel_arguments,
+        "-drive", payload,
+        "-device", "virtio-blk-pci,drive=payload",
+        *emulator.arguments,
+        "-chardev", f"socket,id=monitor,fd={monitor_fd}",
+        "-mon", "chardev=monitor,mode=control",
+    ]  # fmt: skip
+    for number, fd in enumerate(serial_fds):
+        argv += [
+            "-chardev",
+            f"socket,id=serial{number},fd={fd}",
+            "-serial",
+            f"chardev:serial{number}",
+        ]
+    if incoming_fd is not None:
+        argv += ["-incoming", f"fd:{incoming_fd}"]
+    return argv
+
+
+class Emulator:
+    """One running QEMU. Call :meth:`stop` in every ending; harmless when it has ended."""
+
+    def __init__(
+        self, child: Child, serials: Sequence[socket.socket], monitor: socket.socket, log: Path
+    ) -> None:
+        self.child = child
+        self.serials = tuple(serials)
+        self.log = log
+        self._loop = asyncio.new_event_loop()
+        self._client = QMPClient("tzkit")
+        self._monitor = monitor
+        self._connected = False
+
+    @classmethod
+    def start(
+        cls, board: Board, image: Image, runner: Runner, log: Path, state: Path | None = None
+    ) -> Emulator:
+        """Start it from reset, or from the saved system in ``state`` (then call :meth:`resume`).
+
+        Call from the main thread. Raises EnvironmentFailed when the program is missing.
+        """
+        pairs = [socket.socketpair() for _ in range(len(board.consoles) + 1)]
+        ours = [pair[0] for pair in pairs]
+        theirs = [pair[1] for pair in pairs]
+        with contextlib.ExitStack() as stack:
+            for end in theirs:
+                stack.enter_context(end)
+            output = stack.enter_context(log.open("ab"))
+            fds = [end.fileno() for end in theirs]
+            incoming = None if state is None else stack.enter_context(state.open("rb")).fileno()
+            argv = qemu_argv(board, image, fds[1:], fds[0], incoming)
+            inherited = fds if incoming is None else [*fds, incoming]
+            try:
+                child = runner.start(argv, output=output, pass_fds=inherited)
+            except BaseException:
+                for end in ours:
+                    end.close()
+                raise
+        return cls(child, ours[1:], ours[0], log)
+
+    def ended(self) -> str | None:
+        """How QEMU ended, in words, with its last message; None while it runs."""
+        how = self.child.ended()
+        if how is None:
+            return None
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return f"{how}: {lines[-1]}" if lines else how
+
+    def save(self, path: Path) -> None:
+        """Stop the system and save both worlds to ``path``; it stays stopped."""
+        self._command("stop")
+        self._command("migrate-set-parameters", {"max-bandwidth": UNLIMITED_BANDWIDTH})
+        self._command("migrate", {"uri": f"exec:cat > {shlex.quote(str(path))}"})
+        self._await_migration("saving the booted system")
+
+    def resume(self) -> None:
+        """Let a restored system run. Raises EnvironmentFailed when it did not restore."""
+        self._await_migration("restoring the saved system")
+        self._command("cont")
+
+    def stop(self) -> None:
+        """End QEMU and free everything."""
+        self.child.stop()
+        if not self._loop.is_closed():
+            if self._connected:
+                with contextlib.suppress(QMPError, OSError, EOFError):
+                    self._loop.run_until_complete(self._client.disconnect())
+            self._loop.close()
+        for end in (*self.serials, self._monitor):
+            end.close()
+
+    def _await_migration(self, what: str) -> None:
+        def settled() -> bool:
+            answer = self._command("query-migrate")
+            status = answer.get("status") if isinstance(answer, dict) else None
+            if status == "failed":
+                raise EnvironmentFailed(f"{what} failed: {answer.get('error-desc', 'no reason')}")
+            return status == "completed"
+
+        self._poll(settled, what)
+
+    def _poll(self, settled: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + MIGRATION_SECONDS
+        while not settled():
+            if time.monotonic() > deadline:
+                raise EnvironmentFailed(f"{what}: no end after {MIGRATION_SECONDS:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+    def _command(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
+        async def execute() -> Any:
+            if not self._connected:
+                await self._client.connect(self._monitor)
+                self._connected = True
+            return await self._client.execute(name, arguments)
+
+        try:
+            return self._loop.run_until_complete(execute())
+        except (QMPError, OSError, EOFError) as error:
+            raise EnvironmentFailed(
+                f"QEMU's monitor refused '{name}': {self.ended() or error}", log=self.log
+            ) from error

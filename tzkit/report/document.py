@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+"""``report.json``, version 1: its format, and the record of a run in it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from tzkit.console import Event
+from tzkit.report.record import RunRecord
+from tzkit.suites import Verdict
+from tzkit.suites.darknetp_judge import PredictResult, TrainResult
+
+
+class Document(BaseModel):
+    """A table of the report. Keys may be added, those that are here keep their meaning."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, from_attributes=True)
+
+
+class StageDocument(Document):
+    name: str
+    seconds: float
+    cached: bool
+    verdict: str
+
+
+class PartDocument(Document):
+    model_config = ConfigDict(extra="ignore", frozen=True, from_attributes=True)
+
+    name: str
+    version: str
+    sha256: str
+    origin: str
+
+
+class BootDocument(Document):
+    seconds: float
+    tee: str
+    warm: bool
+
+
+class CaseDocument(Document):
+    name: str
+    title: str
+    status: str
+    seconds: float | None
+    failure: str
+
+
+class XtestDocument(Document):
+    verdict: Verdict
+    cases: int
+    cases_failed: int
+    cases_skipped: int
+    subtests: int
+    subtests_failed: int
+    seconds: float
+    reasons: tuple[str, ...]
+    details: tuple[CaseDocument, ...]
+
+
+class UsageDocument(Document):
+    verdict: Verdict
+    seconds: float
+    reasons: tuple[str, ...]
+
+
+class IterationDocument(Document):
+    n: int
+    loss: float | str
+    world: Literal["normal", "secure"]
+    seconds: float
+    images: int
+
+    @field_validator("loss")
+    @classmethod
+    def _as_json_can(cls, loss: float | str) -> float | str:
+        """JSON knows neither nan nor inf."""
+        return loss if isinstance(loss, str) or math.isfinite(loss) else str(loss)
+
+
+class TrainDocument(Document):
+    verdict: Verdict
+    pp: str | None
+    seconds: float
+    iterations: tuple[IterationDocument, ...]
+    reasons: tuple[str, ...]
+
+
+class PredictDocument(Document):
+    verdict: Verdict
+    pp: str | None
+    image: str
+    expected: str
+    seconds: float
+    top: tuple[tuple[str, float], ...]
+    reasons: tuple[str, ...]
+
+
+class DarknetpDocument(Document):
+    """``predict`` is the first prediction that failed, else the first; ``predictions`` are all."""
+
+    usage: UsageDocument | None
+    train: TrainDocument | None
+    predict: PredictDocument | None
+    predictions: tuple[PredictDocument, ...]
+
+
+class EventDocument(Document):
+    """Equal kinds of tolerated events on a console are one entry, ``count`` of them."""
+
+    kind: str
+    console: str
+    text: str
+    seconds: float
+    tolerated: bool
+    count: int = 1
+
+
+class ReportDocument(Document):
+    version: Literal[1] = 1
+    board: str
+    source: str
+    app: str
+    verdict: Verdict
+    exit_code: int
+    error: str | None
+    reproduce: str
+    wanted: tuple[str, ...]
+    stages: tuple[StageDocument, ...]
+    parts: tuple[PartDocument, ...]
+    boot: BootDocument | None
+    xtest: XtestDocument | None
+    darknetp: DarknetpDocument | None
+    events: tuple[EventDocument, ...]
+    logs: dict[str, str]
+
+
+def document(record: RunRecord) -> ReportDocument:
+    """The record in the form of report.json."""
+    return ReportDocument(
+        board=record.board,
+        source=record.source,
+        app=record.app,
+        verdict=record.verdict,
+        exit_code=record.exit_code,
+        error=_error_text(record),
+        reproduce=record.reproduce,
+        wanted=record.wanted,
+        stages=tuple(StageDocument.model_validate(stage) for stage in record.stages),
+        parts=tuple(PartDocument.model_validate(part) for part in record.parts),
+        boot=BootDocument.model_validate(record.boot) if record.boot else None,
+        xtest=XtestDocument.model_validate(record.xtest) if record.xtest else None,
+        darknetp=_darknetp(record),
+        events=_events(record.events),
+        logs={name: str(path) for name, path in record.logs.items()},
+    )
+
+
+def _error_text(record: RunRecord) -> str | None:
+    if record.interrupted:
+        return "interrupted"
+    return str(record.error) if record.error else None
+
+
+def _darknetp(record: RunRecord) -> DarknetpDocument | None:
+    said = record.darknetp
+    if said.usage is None and said.train is None and not said.predictions:
+        return None
+    predictions = tuple(_predict(result) for result in said.predictions)
+    failed = [result for result in predictions if result.verdict != "pass"]
+    return DarknetpDocument(
+        usage=UsageDocument.model_validate(said.usage) if said.usage else None,
+        train=_train(said.train) if said.train else None,
+        predict=next(iter([*failed, *predictions]), None),
+        predictions=predictions,
+    )
+
+
+def _train(result: TrainResult) -> TrainDocument:
+    return TrainDocument(
+        verdict=result.verdict,
+        pp=str(result.partition) if result.partition else None,
+        seconds=result.seconds,
+        iterations=tuple(
+            IterationDocument(
+                n=said.number,
+                loss=said.loss,
+                world=said.world,
+                seconds=said.seconds,
+                images=said.images,
+            )
+            for said in result.iterations
+        ),
+        reasons=result.reasons,
+    )
+
+
+def _predict(result: PredictResult) -> PredictDocument:
+    return PredictDocument(
+        verdict=result.verdict,
+        pp=str(result.partition) if result.partition else None,
+        image=result.image,
+        expected=result.expected,
+        seconds=result.seconds,
+        top=result.top,
+        reasons=result.reasons,
+    )
+
+
+def _events(events: tuple[Event, ...]) -> tuple[EventDocument, ...]:
+    """In order; a passing xtest alone makes some two hundred tolerated ones."""
+    counts = Counter((event.kind, event.console) for event in events if event.tolerated)
+    shown: list[EventDocument] = []
+    for event in events:
+        key = (event.kind, event.console)
+        count = counts.pop(key, 0) if event.tolerated else 1
+        if count:
+            shown.append(
+                EventDocument(
+                    kind=event.kind,
+                    console=event.console,
+                    text=event.text,
+                    seconds=round(event.seconds, 3),
+                    tolerated=event.tolerated,
+                    count=count,
+                )
+            )
+    return tuple(shown)

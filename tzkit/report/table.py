@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""The summary of a run for people."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tzkit.report.record import SUITES, RunRecord, Suite
+from tzkit.suites.darknetp_judge import TrainResult
+
+STYLES = {"pass": "green", "fail": "bold red", "error": "bold red"}
+
+
+def table(record: RunRecord, *, plain: bool = False) -> Table:
+    """Stages and suites, each with verdict, time and what there is to say; ``plain`` for files."""
+    shown = Table(
+        title=f"{record.board}: {record.verdict.upper()}",
+        title_style=STYLES[record.verdict],
+        title_justify="left",
+        box=None if plain else box.SIMPLE_HEAD,
+    )
+    for column in ("", "verdict", "seconds", "result"):
+        shown.add_column(column, justify="right" if column == "seconds" else "left")
+    for stage in record.stages:
+        _row(shown, stage.name, stage.verdict, stage.seconds, "cached" if stage.cached else "")
+    for suite in SUITES:
+        if suite in record.wanted:
+            outcome = record.outcome(suite)
+            _row(shown, suite, outcome.verdict, outcome.seconds, _said(record, suite))
+    if record.interrupted:
+        _row(shown, "interrupted", None, None, "")
+    elif record.error:
+        _row(shown, record.error.label, record.verdict, None, record.error.message)
+    return shown
+
+
+def _row(shown: Table, name: str, verdict: str | None, seconds: float | None, said: str) -> None:
+    mark = Text(verdict or "not run", style=STYLES.get(verdict or "", "dim"))
+    shown.add_row(Text(name), mark, "" if seconds is None else f"{seconds:.1f}", Text(said))
+
+
+def _said(record: RunRecord, suite: Suite) -> str:
+    """What went wrong, or else the evidence that it went well."""
+    outcome = record.outcome(suite)
+    if outcome.verdict is None:
+        return ""
+    return "\n".join(outcome.reasons) or _evidence(record, suite)
+
+
+def _training(result: TrainResult) -> str:
+    count, first, last = len(result.iterations), result.iterations[0], result.iterations[-1]
+    where = f", layers {result.partition} in the TEE" if result.partition else ""
+    losses = f"loss {first.loss:.3f} to {last.loss:.3f} on the {last.world} console"
+    return f"{count} iterations, {losses}{where}"
+
+
+def _evidence(record: RunRecord, suite: Suite) -> str:
+    darknetp = record.darknetp
+    if suite == "boot" and record.boot:
+        start = "saved system" if record.boot.warm else "from reset"
+        return f"OP-TEE {record.boot.tee}, {start}"
+    if suite == "xtest" and record.xtest:
+        skipped = f", {record.xtest.cases_skipped} not run" if record.xtest.cases_skipped else ""
+        return f"{record.xtest.cases} cases, {record.xtest.subtests} subtests{skipped}"
+    if suite == "train" and darknetp.train:
+        return _training(darknetp.train)
+    if suite == "predict":
+        labels = ", ".join(result.expected for result in darknetp.predictions)
+        return f"recognised: {labels}"
+    return ""

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""Results of stages, kept by the content of their inputs.
+
+An entry is a folder ``NAME-KEY``; KEY is a hash over everything the result depends on. It is made
+under a temporary name and renamed when whole, so that whatever interrupts a stage, the next run
+never meets half a result. Unchanged inputs: the entry is there, nothing is done.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from tzkit.errors import EnvironmentFailed
+
+KEPT_PER_NAME = 3
+KEY_DIGITS = 16
+MAKING = ".making-"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished folder of the store; ``cached`` when it was there before this run."""
+
+    path: Path
+    key: str
+    cached: bool
+
+
+class Store:
+    """The entries below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, name: str, inputs: Mapping[str, Any]) -> Path:
+        """Where the entry for these inputs is or will be."""
+        return self.root / f"{name}-{digest_of(inputs)[:KEY_DIGITS]}"
+
+    def get(self, name: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> Entry:
+        """The entry for these inputs, made by ``make(folder)`` when there is none."""
+        final = self.path(name, inputs)
+        key = digest_of(inputs)
+        if final.is_dir():
+            os.utime(final)
+            return Entry(final, key, cached=True)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.root / f".{final.name}.lock"):
+                if final.is_dir():
+                    return Entry(final, key, cached=True)
+                self._make(name, final, make)
+        except OSError as error:
+            raise disk_error(error, final) from error
+        return Entry(final, key, cached=False)
+
+    def _make(self, name: str, final: Path, make: Callable[[Path], None]) -> None:
+        making = self.root / f"{MAKING}{final.name}"
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir()
+        try:
+            make(making)
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
+        os.utime(making)  # what was unpacked into it may have set an old time
+        making.rename(final)
+        self._prune(name)
+
+    def _prune(self, name: str) -> None:
+        """Forget all but the last few results of this name."""
+        entries = [
+            path
+            for path in self.root.glob(f"{name}-*")
+            if len(path.name) == len(name) + 1 + KEY_DIGITS
+        ]
+        entries.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in entries[KEPT_PER_NAME:]:
+            doomed = path.with_name(f"{MAKING}{path.name}")
+            path.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+
+    def drop(self, entry: Entry) -> None:
+        """Throw an entry away that proved to be unusable."""
+        shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def digest_of(inputs: Mapping[str, Any]) -> str:
+    """SHA-256 over the inputs; they must be plain JSON values."""
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of_files(root: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 over names (relative to ``root``), modes and contents of files."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        executable = os.access(path, os.X_OK)
+        total.update(f"{path.relative_to(root)}\0{executable}\0{file_sha256(path)}\n".encode())
+    return total.hexdigest()
+
+
+def digest_of_tree(*roots: Path) -> str:
+    """SHA-256 over all regular files below folders, hidden and cache files left out."""
+    total = hashlib.sha256()
+    for root in roots:
+        files = [
+            path
+            for path in root.rglob("*")
+            if path.is_file()
+            and not any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
+        ]
+        total.update(f"{root.name}:{digest_of_files(root, files)}\n".encode())
+    return total.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_whole(path: Path, data: str | bytes) -> None:
+    """Write a file whole or not at all (temporary name, then rename)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_error(error, path) from error
+
+
+def disk_error(error: OSError, path: Path) -> EnvironmentFailed:
+    """An operating system's refusal, in words."""
+    hint = None
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        hint = "the disk is full; free some space and run the same command again"
+    elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        hint = "make the folder writable for this user"
+    return EnvironmentFailed(f"cannot write {path}: {error.strerror}", hint=hint)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""The darknetp suite: usage, training and prediction, with layers in the TEE.
+
+The runner records what both worlds say during one command; the judges, in ``darknetp_judge``,
+look at nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tzkit.console import Line, Shell
+from tzkit.console.console import Tap
+from tzkit.datasets import DatasetSummary, Example
+from tzkit.errors import RequestError
+from tzkit.suites.darknetp_output import is_iteration, read_secure
+
+PROGRAM = "darknetp"
+TRAIN_ITERATIONS = 25
+PREDICTIONS = 3  # held-out images of a run
+SEED = 1
+TOP = 5
+
+# How long lines of the secure world may come later than the end of the command (slow UARTs).
+LATE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The layers in the TEE, from ``start`` to ``end``, both included."""
+
+    start: int
+    end: int
+
+    @classmethod
+    def parse(cls, text: str) -> Partition:
+        """Read ``START:END``. Raises RequestError when it is anything else."""
+        match = re.fullmatch(r"(\d{1,4}):(\d{1,4})", text.strip())
+        if match is None or int(match[1]) > int(match[2]):
+            raise RequestError(
+                f"--pp {text}: not a partition", hint="write START:END, such as --pp 4:10"
+            )
+        return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.start}:{self.end}"
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return ("-pp_start", str(self.start), "-pp_end", str(self.end))
+
+
+@dataclass(frozen=True)
+class DarknetpRun:
+    """One command: what both worlds said from its start to its end, its status and duration."""
+
+    command: str
+    normal: tuple[Line, ...]
+    secure: tuple[Line, ...]
+    status: int
+    seconds: float
+
+
+def run_usage(shell: Shell, *, timeout: float) -> DarknetpRun:
+    """darknetp without arguments, which still opens a session with the TA."""
+    return _run(shell, PROGRAM, timeout)
+
+
+def run_train(
+    shell: Shell,
+    dataset: DatasetSummary,
+    partition: Partition | None,
+    *,
+    timeout: float,
+    iterations: int = TRAIN_ITERATIONS,
+    seed: int = SEED,
+    on_iteration: Callable[[int], None] = lambda number: None,
+) -> DarknetpRun:
+    """Train from scratch; ``on_iteration`` is told how many have ended."""
+    words = [
+        *("classifier", "train", *_flags(partition)),
+        *("-iterations", str(iterations), "-seed", str(seed)),
+        *(str(dataset.data_cfg), str(dataset.network_cfg)),
+    ]
+    ended = 0
+
+    def count(line: Line) -> None:
+        nonlocal ended
+        if is_iteration(line.text):
+            ended += 1
+            on_iteration(ended)
+
+    return _run(shell, _command(dataset, words), timeout, count, iterations if partition else 0)
+
+
+def run_predict(
+    shell: Shell,
+    dataset: DatasetSummary,
+    example: Example,
+    partition: Partition | None,
+    *,
+    timeout: float,
+) -> DarknetpRun:
+    """Classify one image that was not trained on with the data set's weights."""
+    words = [
+        *("classifier", "predict", *_flags(partition), "-t", str(TOP)),
+        *(str(dataset.data_cfg), str(dataset.network_cfg), str(dataset.weights)),
+        str(example.image),
+    ]
+    return _run(shell, _command(dataset, words), timeout)
+
+
+def _flags(partition: Partition | None) -> Sequence[str]:
+    return partition.flags if partition else ()
+
+
+def _command(dataset: DatasetSummary, words: Sequence[str]) -> str:
+    return f"cd {shlex.quote(str(dataset.root))} && {shlex.join([PROGRAM, *words])}"
+
+
+def _run(
+    shell: Shell,
+    command: str,
+    timeout: float,
+    on_line: Callable[[Line], None] = lambda line: None,
+    losses: int = 0,
+) -> DarknetpRun:
+    """Run with an ear on the secure console, where ``losses`` lines may be expected."""
+    normal: list[Line] = []
+
+    def note(line: Line) -> None:
+        normal.append(line)
+        on_line(line)
+
+    with shell.target.console("secure").tap() as tap:
+        ended = shell.run(command, timeout=timeout, on_line=note)
+        secure = tap.waiting()
+        if not ended.status:
+            secure += _late_lines(tap, losses - len(read_secure(secure).losses))
+    return DarknetpRun(command, tuple(normal), tuple(secure), ended.status, ended.seconds)
+
+
+def _late_lines(tap: Tap, wanted: int) -> list[Line]:
+    """Wait for ``wanted`` more loss lines, but not long."""
+    lines: list[Line] = []
+    deadline = time.monotonic() + LATE_SECONDS
+    while len(read_secure(lines).losses) < wanted and time.monotonic() < deadline:
+        line = tap.next(deadline - time.monotonic())
+        if line is not None:
+            lines.append(line)
+    return lines

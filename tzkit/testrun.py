@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""One test run: build, boot, suites in sessions side by side, report."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+
+from tzkit import pipeline, report
+from tzkit.console import Event
+from tzkit.consoles import hand_over
+from tzkit.errors import RequestError, TzkitError
+from tzkit.job import Job, point_latest
+from tzkit.pipeline import Build, BuildOptions
+from tzkit.report import Boot, RunRecord, Suite
+from tzkit.session import Session, open_session
+from tzkit.suites import darknetp, xtest
+from tzkit.suites.darknetp import Partition
+from tzkit.suites.darknetp_judge import judge_predict, judge_train, judge_usage
+
+XTEST_SECONDS = 1800.0
+DARKNETP_SECONDS = 600.0
+WATCH_SECONDS = 0.2
+ONLY = ("xtest", "usage", "train", "predict")
+LEVELS = ("full", "smoke", "none")
+
+
+@dataclass(frozen=True)
+class TestOptions:
+    """What a test run is asked to do."""
+
+    __test__ = False  # not a test class of pytest's
+
+    partition: Partition
+    xtest: str
+    suites: tuple[Suite, ...]
+    keep: bool = False
+    cold: bool = False
+
+    @classmethod
+    def parse(cls, *, pp: str, xtest: str, only: str | None, keep: bool, cold: bool) -> TestOptions:
+        """From the flags. Raises RequestError for what they cannot mean."""
+        if xtest not in LEVELS:
+            raise RequestError(f"--xtest {xtest}: choose from {', '.join(LEVELS)}")
+        if only is not None and only not in ONLY:
+            raise RequestError(f"--only {only}: choose from {', '.join(ONLY)}")
+        if only == "xtest" and xtest == "none":
+            raise RequestError("--only xtest and --xtest none contradict each other")
+        chosen = [suite for suite in report.SUITES if only in (None, suite) or suite == "boot"]
+        suites = tuple(suite for suite in chosen if suite != "xtest" or xtest != "none")
+        return cls(Partition.parse(pp), xtest, suites, keep, cold)
+
+
+@dataclass
+class Findings:
+    """What the workers of a run have found so far."""
+
+    record: RunRecord
+    sessions: list[Session] = field(default_factory=list)
+    progress: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, **found: object) -> None:
+        with self.lock:
+            self.record = replace(self.record, **found)  # type: ignore[arg-type]
+
+    def note_darknetp(self, **found: object) -> None:
+        with self.lock:
+            said = replace(self.record.darknetp, **found)  # type: ignore[arg-type]
+            self.record = replace(self.record, darknetp=said)
+
+
+def run_tests(job: Job, build: BuildOptions, options: TestOptions, timeout: float | None) -> int:
+    """The whole run with its report, in every ending; returns the exit code."""
+    point_latest(job.folder)
+    findings = Findings(
+        RunRecord(
+            board=job.board.name,
+            source="debian",
+            app="own",
+            reproduce=reproduce_line(),
+            wanted=options.suites,
+        )
+    )
+    try:
+        _run(job, build, options, timeout, findings)
+    except TzkitError as error:
+        findings.note(error=error)
+    except KeyboardInterrupt:
+        findings.note(interrupted=True)
+    return _report(job, findings)
+
+
+def reproduce_line() -> str:
+    """The command line of this run, for the report."""
+    return shlex.join(["./inv", *sys.argv[1:]])
+
+
+def _run(
+    job: Job, build: BuildOptions, options: TestOptions, timeout: float | None, findings: Findings
+) -> None:
+    pipeline.prepare_host(job, emulate=True)
+    built = pipeline.build(job, build)
+    findings.note(parts=built.parts.parts)
+    with contextlib.ExitStack() as stack:
+        shards = _shards(options)
+        with job.stage(
+            "boot", f"boot: {job.board.name}, {max(len(shards), 1)} session(s)"
+        ) as stage:
+            for number in range(max(len(shards), 1)):
+                name = str(number + 1) if number else ""
+                session = open_session(job, built, cold=options.cold, name=name)
+                findings.sessions.append(stack.enter_context(session))
+            first = findings.sessions[0]
+            stage.result = f"OP-TEE {first.tee} in {first.boot_seconds:.1f} s"
+            findings.note(boot=Boot(first.boot_seconds, first.tee, first.warm))
+        with job.stage("suites", f"suites: {', '.join(options.suites[1:])}") as stage:
+            _run_suites(job, built, options, timeout, shards, findings, stage.update)
+        if options.keep:
+            hand_over(findings.sessions[0], job.ui)
+
+
+def _shards(options: TestOptions) -> tuple[xtest.Shard, ...]:
+    """A full xtest is split over two emulators where there are processors for them."""
+    if "xtest" not in options.suites:
+        return ()
+    if options.xtest == "smoke":
+        return xtest.plan("smoke")
+    return xtest.plan("full", 2 if (os.cpu_count() or 1) > 1 else 1)
+
+
+def _run_suites(
+    job: Job,
+    built: Build,
+    options: TestOptions,
+    timeout: float | None,
+    shards: tuple[xtest.Shard, ...],
+    findings: Findings,
+    update: Callable[[str], None],
+) -> None:
+    """darknetp in the first session, then xtest's shards, one in each."""
+    runs: list[xtest.ShardRun] = []
+
+    def work(session: Session, shard: xtest.Shard | None, first: bool) -> None:
+        if first:
+            _run_darknetp(session, built, options, timeout or DARKNETP_SECONDS, findings)
+        if shard is not None:
+            progress = _counter(findings, f"xtest {shard.name}")
+            limit = timeout or XTEST_SECONDS
+            runs.append(xtest.run_shard(session.shell, shard, timeout=limit, on_case=progress))
+
+    with ThreadPoolExecutor(len(findings.sessions)) as pool:
+        futures = [
+            pool.submit(work, session, shard, session is findings.sessions[0])
+            for session, shard in zip(findings.sessions, shards or (None,), strict=True)
+        ]
+        try:
+            _watch(futures, findings, update)
+        finally:
+            if not all(future.done() and not future.exception() for future in futures):
+                job.abort.set()
+    if shards:
+        runs.sort(key=lambda run: run.shard.name)
+        level: xtest.Level = "smoke" if options.xtest == "smoke" else "full"
+        findings.note(xtest=xtest.judge(runs, level))
+
+
+def _watch(futures: list[Future[None]], findings: Findings, update: Callable[[str], None]) -> None:
+    """Show progress until all workers are done; raise the first one's error at once."""
+    shown = ""
+    while True:
+        done, waiting = wait(futures, WATCH_SECONDS, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+        if not waiting:
+            return
+        with findings.lock:
+            text = " | ".join(f"{name} {what}" for name, what in findings.progress.items())
+        if text != shown:
+            update(text)
+            shown = text
+
+
+def _counter(findings: Findings, name: str) -> Callable[[str], None]:
+    count = 0
+
+    def progress(case: str) -> None:
+        nonlocal count
+        count += 1
+        with findings.lock:
+            findings.progress[name] = f"{case} ({count})"
+
+    return progress
+
+
+def _run_darknetp(
+    session: Session, built: Build, options: TestOptions, limit: float, findings: Findings
+) -> None:
+    shell, dataset, partition = session.shell, built.dataset, options.partition
+
+    def progress(what: str) -> None:
+        with findings.lock:
+            findings.progress["darknetp"] = what
+
+    if "usage" in options.suites:
+        progress("usage")
+        findings.note_darknetp(usage=judge_usage(darknetp.run_usage(shell, timeout=limit)))
+    if "predict" in options.suites:
+        predictions = []
+        for example in dataset.examples[: darknetp.PREDICTIONS]:
+            progress(f"predict {example.label}")
+            run = darknetp.run_predict(shell, dataset, example, partition, timeout=limit)
+            predictions.append(judge_predict(run, partition, example))
+        findings.note_darknetp(predictions=tuple(predictions))
+    if "train" in options.suites:
+        asked = darknetp.TRAIN_ITERATIONS
+        run = darknetp.run_train(
+            shell,
+            dataset,
+            partition,
+            timeout=limit,
+            iterations=asked,
+            on_iteration=lambda number: progress(f"train {number}/{asked}"),
+        )
+        findings.note_darknetp(train=judge_train(run, partition, asked))
+    with findings.lock:
+        del findings.progress["darknetp"]
+
+
+def _report(job: Job, findings: Findings) -> int:
+    """Write and show the report; returns the exit code."""
+    events: tuple[Event, ...] = ()
+    for session in findings.sessions:
+        events += session.target.events
+    logs = {path.stem: path for path in sorted(job.folder.glob("*.log"))}
+    findings.note(stages=tuple(job.stages), events=events, logs=logs)
+    record = findings.record
+    report.write(record, job.folder)
+    job.ui.show(report.table(record))
+    if record.error is not None:
+        job.ui.say(str(record.error), style="bold red")
+    job.ui.say(f"report: {job.folder / report.REPORT}\nreproduce: {record.reproduce}")
+    return record.exit_code
