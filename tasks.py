@@ -39,6 +39,8 @@ HELP = {
     "keep": "when done, hand over the consoles instead of ending the system",
     "cold": "boot from reset instead of restoring the saved system",
     "all": "also every other board and the download cache",
+    "repeat": "how often each thing is measured",
+    "fresh": "also measure a fresh clone with an empty cache (minutes)",
     "system": "also the tests that boot OP-TEE in the emulator",
     "only-system": "only the tests that boot OP-TEE in the emulator",
 }
@@ -129,6 +131,12 @@ def darknetp(c: Context, common: Common, cold: bool = False) -> None:
     commands.darknetp(common, c.remainder, cold)
 
 
+@task(*BUILD)
+def bench(c: Context, common: Common, repeat: int = 3, fresh: bool = False) -> None:
+    """Measure what users wait for: no-op build, boots, changed TA, iterations; JSON beside it."""
+    commands.bench(common, repeat, fresh)
+
+
 @task("board", *TALK)
 def clean(c: Context, common: Common, all: bool = False) -> None:
     """Remove what was built for a board; --all: for every board, and the download cache."""
@@ -155,4 +163,4 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 signal.signal(signal.SIGTERM, _interrupt)
 signal.signal(signal.SIGHUP, _interrupt)
 
-ns = Collection(boards, doctor, fetch, build, run, qemu_test, darknetp, clean, test, lint)
+ns = Collection(boards, doctor, fetch, build, run, qemu_test, darknetp, bench, clean, test, lint)

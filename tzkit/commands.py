@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tzkit import bench as benchmark
 from tzkit import doctor, dryrun, pipeline
 from tzkit.board import Board, load_board
 from tzkit.boardtable import board_details, boards_table
@@ -181,6 +182,21 @@ def darknetp(common: Common, arguments: str, cold: bool) -> None:
             f"darknetp ended with status {done.status}; its last words are above",
             log=session.target.logs["normal"],
         )
+
+
+def bench(common: Common, repeat: int, fresh: bool) -> None:
+    """Measure what users wait for; table, and JSON beside it."""
+    if repeat < 1:
+        raise RequestError(f"--repeat {repeat}: at least once")
+    if common.dry_run:
+        workspace, board = _checked(common)
+        _print_all_commands(common.ui, workspace, board)
+        return
+    job = _booting_job(common)
+    found = benchmark.Bench(job, common.build_options(), repeat).measure(fresh=fresh)
+    benchmark.write(found, job.folder / benchmark.RESULT)
+    common.ui.show(benchmark.table(found))
+    common.ui.say(f"numbers: {job.folder / benchmark.RESULT}")
 
 
 def clean(common: Common, everything: bool) -> None:

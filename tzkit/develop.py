@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from invoke import Context
+from invoke.context import Context
 
 from tzkit import doctor
 from tzkit.board import load_board

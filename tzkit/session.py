@@ -130,7 +130,7 @@ def _emulated(
     log = job.log(f"qemu{suffix}")
     emulator = Emulator.start(job.board, build.image, job.runner, log, state)
     try:
-        lines = {
+        lines: dict[str, SerialLine] = {
             console: socket_line(emulator.serials[line.serial])
             for console, line in job.board.consoles.items()
         }

@@ -47,12 +47,18 @@ def test_init_loads_the_modules_in_order_and_says_when_it_is_ready() -> None:
         (0, MIB, "multiple of 4096"),
         (65536, -4096, "multiple of 4096"),
         (65536, BOARD.ta_budget, "left for trusted applications"),
-        (65536, BOARD.ta_mappable, "page tables"),
     ],
 )
 def test_memory_that_cannot_be_is_refused(stack: int, heap: int, said: str) -> None:
     with pytest.raises(RequestError, match=said):
         check_memory(BOARD, TaMemory(stack, heap))
+
+
+def test_memory_that_page_tables_cannot_map_is_refused() -> None:
+    few = BOARD.model_copy(update={"ta": BOARD.ta.model_copy(update={"page_table_entries": 4})})
+    check_memory(BOARD, TaMemory(65536, 8 * MIB))
+    with pytest.raises(RequestError, match="page tables"):
+        check_memory(few, TaMemory(65536, 8 * MIB))
 
 
 def test_the_largest_heap_is_allowed_and_the_next_page_is_not() -> None:

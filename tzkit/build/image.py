@@ -18,6 +18,7 @@ from pathlib import Path
 
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import InterpSegment
 
 from tzkit.board import Board
 from tzkit.build.application import DARKNETP, RESUME, TA_FILE
@@ -38,8 +39,10 @@ READY_TEXT = "tzkit: the system is up"
 MODULE_FOLDER = "/lib/modules"
 TA_FOLDER = "lib/optee_armtz"
 PROGRAM_FOLDER = "bin"
-FOLDERS = ("dev", "etc", "proc", "root", "run", "sys", "tmp", "media", "payload", "usr/bin", "usr/sbin",
-           "usr/lib/modules", "var/lib/tee")  # fmt: skip
+FOLDERS = (
+    "dev", "etc", "media", "payload", "proc", "root", "run", "sys", "tmp",
+    "usr/bin", "usr/sbin", "usr/lib/modules", "var/lib/tee",
+)  # fmt: skip
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "var/run": "../run"}
 EPOCH = 1  # time stamp of every file: equal inputs give equal archives
 
@@ -151,13 +154,14 @@ def _needed(path: Path) -> list[str]:
     with path.open("rb") as stream:
         elf = ELFFile(stream)
         names = [
-            tag.needed
+            tag.needed  # type: ignore[attr-defined]  # pyelftools names it at run time
             for section in elf.iter_sections()
             if isinstance(section, DynamicSection)
             for tag in section.iter_tags("DT_NEEDED")
         ]
-        for segment in elf.iter_segments("PT_INTERP"):
-            names.append(Path(segment.get_interp_name()).name)
+        for segment in elf.iter_segments():
+            if isinstance(segment, InterpSegment):
+                names.append(Path(segment.get_interp_name()).name)
     return names
 
 

@@ -177,6 +177,7 @@ class _Frame:
         self.nonce = secrets.token_hex(8)
         self.begin = f"{BEGIN}{self.nonce}"
         self._end = re.compile(rf"{END}{self.nonce}=(\d+)=")
+        self._end_torn = f"{END}{self.nonce[:4]}"
 
     @property
     def print_begin(self) -> str:
@@ -192,6 +193,10 @@ class _Frame:
         match = self._end.search(text)
         return int(match[1]) if match else None
 
+    def ends_torn_in(self, text: str) -> bool:
+        """Whether this is an end marker that something was printed into."""
+        return self._end_torn in text
+
 
 class _Output:
     """Collects what comes between the markers of a frame."""
@@ -200,6 +205,7 @@ class _Output:
         self._frame = frame
         self._on_line = on_line
         self._began: float | None = None
+        self._ending = False
         self._lines: list[Line] = []
         self._ended = 0.0
 
@@ -212,7 +218,9 @@ class _Output:
         if self._began is None:
             if self._frame.begin in line.text:
                 self._began = line.seconds
-        elif self._frame.nonce not in line.text:
+        elif self._ending or self._frame.ends_torn_in(line.text):
+            self._ending = True
+        else:
             self._lines.append(line)
             if self._on_line is not None:
                 self._on_line(line)

@@ -8,6 +8,7 @@ import re
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
 
+from tzkit.errors import CheckFailed
 from tzkit.report.record import RunRecord, Suite
 from tzkit.suites.darknetp_judge import PredictResult
 from tzkit.suites.xtest import XtestResult
@@ -22,14 +23,16 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(record: RunRecord) -> bytes:
-    """The whole document, one test suite per group."""
+    """The whole document: the run itself, then one test suite per group."""
     xml = JUnitXml("tzkit")
+    groups = {"run": [_run(record)]}
     for group, suites in GROUPS.items():
+        groups[group] = [case for suite in suites for case in _cases(record, suite)]
+    for group, cases in groups.items():
         shown = TestSuite(f"{record.board}.{group}")
-        for suite in suites:
-            for case in _cases(record, suite):
-                case.classname = shown.name
-                shown.add_testcase(case)
+        for case in cases:
+            case.classname = shown.name
+            shown.add_testcase(case)
         xml.add_testsuite(shown)
     text: bytes = xml.tostring()  # type: ignore[no-untyped-call]
     return text
@@ -46,17 +49,25 @@ def _cases(record: RunRecord, suite: Suite) -> list[TestCase]:
     return [_case(suite, outcome.seconds, outcome.verdict, outcome.reasons)]
 
 
+def _run(record: RunRecord) -> TestCase:
+    """The run itself, which may have been broken off by what is no suite's result."""
+    case = TestCase("run")
+    if record.interrupted:
+        return _with(case, _result(Error, "interrupted", "interrupted"))
+    if record.error is None:
+        return case
+    kind = Failure if isinstance(record.error, CheckFailed) else Error
+    label = getattr(record.error, "kind", record.error.label)
+    return _with(case, _result(kind, str(record.error), label))
+
+
 def _absent(record: RunRecord, suite: Suite) -> TestCase:
-    """A suite without a result: not asked for, broken off, or behind the one that was."""
+    """A suite without a result."""
     if suite not in record.wanted:
         return _with(TestCase(suite), Skipped("not asked for"))
-    if suite != record.missing[0]:
-        return _with(TestCase(suite), Skipped("the run ended before"))
-    if record.interrupted:
-        return _with(TestCase(suite), Skipped("interrupted"))
-    text = str(record.error) if record.error else "it was asked for and never reported"
-    kind = getattr(record.error, "kind", None) or getattr(record.error, "label", "no result")
-    return _with(TestCase(suite), _result(Error, text, str(kind)))
+    if record.error or record.interrupted:
+        return _with(TestCase(suite), Skipped("the run ended before it had a result"))
+    return _with(TestCase(suite), _result(Error, "it never reported", "no result"))
 
 
 def _xtest(result: XtestResult) -> list[TestCase]:

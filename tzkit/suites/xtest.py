@@ -33,18 +33,20 @@ FULL_MINIMUM = 80
 
 # Quick and broad: core, user TAs, panics, threads; sockets; crypto; storage; PKCS#11.
 SMOKE = (
-    "regression_1001", "regression_1002", "regression_1003", "regression_1004",
-    "regression_1005", "regression_1007", "regression_1011", "regression_1012",
-    "regression_1015", "regression_1016", "regression_1017", "regression_1018",
-    "regression_1019", "regression_1020", "regression_1022", "regression_1025",
-    "regression_1026", "regression_1029", "regression_1032", "regression_1034",
+    "regression_1001", "regression_1002", "regression_1003", "regression_1004", "regression_1005",
+    "regression_1007", "regression_1012", "regression_1015", "regression_1016", "regression_1017",
+    "regression_1018", "regression_1019", "regression_1020", "regression_1022", "regression_1023",
+    "regression_1025", "regression_1026", "regression_1027", "regression_1028", "regression_1029",
+    "regression_1030", "regression_1031", "regression_1032", "regression_1034", "regression_1037",
+    "regression_1041",
     "regression_2001",
     "regression_4001", "regression_4003", "regression_4004", "regression_4007_ecc",
-    "regression_4007_rsa", "regression_4008", "regression_4012", "regression_4015",
-    "regression_4016", "regression_4101", "regression_4105", "regression_4108",
-    "regression_6001", "regression_6002", "regression_6003", "regression_6004",
-    "regression_6006", "regression_6017", "regression_6019", "regression_8002",
-    "pkcs11_1000", "pkcs11_1001", "pkcs11_1002", "pkcs11_1004", "pkcs11_1007", "pkcs11_1010",
+    "regression_4007_rsa", "regression_4007_x25519", "regression_4008", "regression_4010",
+    "regression_4012", "regression_4015", "regression_4016", "regression_4101", "regression_4102",
+    "regression_4103", "regression_4108", "regression_5006",
+    "regression_6003", "regression_6006", "regression_6017", "regression_8002",
+    "pkcs11_1000", "pkcs11_1001", "pkcs11_1002", "pkcs11_1005", "pkcs11_1006", "pkcs11_1007",
+    "pkcs11_1010", "pkcs11_1016", "pkcs11_1017",
 )  # fmt: skip
 
 # What all shards but the last run; the last runs the rest. Of about equal length under QEMU.

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""What users wait for, measured: medians of several repetitions, table and JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from rich.table import Table
+
+from tzkit import pipeline
+from tzkit.errors import CheckFailed
+from tzkit.job import Job
+from tzkit.pipeline import Build, BuildOptions
+from tzkit.session import open_session, saved_system
+from tzkit.store import write_whole
+from tzkit.suites import darknetp
+from tzkit.suites.darknetp import DarknetpRun, Partition
+from tzkit.suites.darknetp_judge import judge_predict
+from tzkit.suites.darknetp_output import read_normal
+from tzkit.workspace import Workspace
+
+RESULT = "bench.json"
+PARTITION = Partition(4, 10)
+ITERATIONS = 5
+LIMIT_SECONDS = 900.0
+FRESH_SECONDS = 3600.0
+COPIED = ("boards", "datasets", "host", "nn", "ta", "templates")
+CHANGED_FILE = "ta/src/entry.c"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One thing measured, in seconds; ``median`` is what counts."""
+
+    name: str
+    unit: str
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+
+class Bench:
+    """Measures for one board; everything is built before the clock starts."""
+
+    def __init__(self, job: Job, options: BuildOptions, repeat: int) -> None:
+        self._job = job
+        self._options = options
+        self._repeat = repeat
+        self._found: list[Measurement] = []
+
+    def measure(self, *, fresh: bool) -> tuple[Measurement, ...]:
+        """All measurements; ``fresh`` adds the long one, from a clone without any cache."""
+        job = self._job
+        pipeline.prepare_host(job, emulate=True)
+        built = pipeline.build(job, self._options)
+        saved_system(job, built)
+        self._time("build, nothing changed", lambda: self._command("build"))
+        self._time("boot to shell, from reset", lambda: self._boot(built, cold=True))
+        self._time("boot to shell, saved system", lambda: self._boot(built, cold=False))
+        self._time("one changed line in ta/ to a prediction by the new TA", self._changed_ta)
+        self._time(
+            "qemu-test --xtest none, nothing changed",
+            lambda: self._command("qemu-test", "--xtest", "none"),
+        )
+        self._darknetp(built)
+        if fresh:
+            self._repeat = 1
+            self._time("fresh clone and empty cache to the verdict of qemu-test", self._fresh)
+        return tuple(self._found)
+
+    def _time(self, name: str, work: Callable[[], None]) -> None:
+        values = []
+        with self._job.ui.step(f"bench: {name}") as step:
+            for number in range(self._repeat):
+                step.update(f"{number + 1}/{self._repeat}")
+                began = time.monotonic()
+                work()
+                values.append(round(time.monotonic() - began, 3))
+            step.result = f"{statistics.median(values):.2f} s"
+        self._found.append(Measurement(name, "s", tuple(values)))
+
+    def _command(self, task: str, *flags: str, cwd: Path | None = None, **env: str) -> None:
+        """One tzkit command as a process of its own, as users run it."""
+        argv = [sys.executable, "-m", "invoke", task, "--board", self._job.board.name, "--quiet"]
+        self._job.runner.run(
+            [*argv, "--dataset", self._options.dataset, *flags],
+            what=f"./inv {task}",
+            cwd=cwd or self._job.workspace.root,
+            env=env,
+            log=self._job.log(f"bench-{task}"),
+            timeout=LIMIT_SECONDS,
+        )
+
+    def _boot(self, built: Build, *, cold: bool) -> None:
+        with open_session(self._job, built, cold=cold, name="bench"):
+            pass
+
+    def _changed_ta(self) -> None:
+        """Change a line of a copy of the sources, build, restore, predict with the new TA."""
+        with self._copied_sources() as job:
+            with (job.workspace.root / CHANGED_FILE).open("a") as source:
+                source.write(f"/* changed at {time.time_ns()} */\n")
+            built = pipeline.build(job, self._options)
+            example = built.dataset.examples[0]
+            with open_session(job, built, cold=False, name="bench") as session:
+                run = darknetp.run_predict(
+                    session.shell, built.dataset, example, PARTITION, timeout=LIMIT_SECONDS
+                )
+            reasons = judge_predict(run, PARTITION, example).reasons
+        if reasons:
+            raise CheckFailed(f"the prediction by the new TA is wrong: {'; '.join(reasons)}")
+
+    @contextmanager
+    def _copied_sources(self) -> Iterator[Job]:
+        """A job on a copy of the sources that shares what is built, as a changed checkout does."""
+        here = self._job.workspace
+        with tempfile.TemporaryDirectory(prefix="tzkit-bench-") as name:
+            root = Path(name)
+            for folder in COPIED:
+                shutil.copytree(here.root / folder, root / folder)
+            yield replace(self._job, workspace=Workspace(root, here.out, here.cache))
+
+    def _darknetp(self, built: Build) -> None:
+        """Seconds per training iteration and per image, all in one session, side by side."""
+        with open_session(self._job, built, cold=False, name="bench") as session:
+            for label, partition in (("nothing", None), (str(PARTITION), PARTITION)):
+                with self._job.ui.step(f"bench: darknetp with {label} in the TEE") as step:
+                    train = darknetp.run_train(
+                        session.shell,
+                        built.dataset,
+                        partition,
+                        timeout=LIMIT_SECONDS,
+                        iterations=ITERATIONS,
+                    )
+                    self._note_training(label, train)
+                    predict = darknetp.run_predict(
+                        session.shell,
+                        built.dataset,
+                        built.dataset.examples[0],
+                        partition,
+                        timeout=LIMIT_SECONDS,
+                    )
+                    step.result = f"{self._found[-1].median:.2f} s per iteration"
+                self._found.append(
+                    Measurement(f"predict one image, {label} in the TEE", "s", (predict.seconds,))
+                )
+
+    def _note_training(self, label: str, run: DarknetpRun) -> None:
+        seconds = tuple(said.seconds for said in read_normal(run.normal).iterations)
+        if run.status or len(seconds) != ITERATIONS:
+            raise CheckFailed(
+                f"training with {label} in the TEE ended with status {run.status} after "
+                f"{len(seconds)} of {ITERATIONS} iterations"
+            )
+        self._found.append(Measurement(f"training iteration, {label} in the TEE", "s", seconds))
+
+    def _fresh(self) -> None:
+        """What a newcomer waits for: clone, empty cache, ./inv qemu-test."""
+        with tempfile.TemporaryDirectory(prefix="tzkit-bench-") as name:
+            clone = Path(name) / "tzkit"
+            log = self._job.log("bench-fresh")
+            self._job.runner.run(
+                ["git", "clone", "--quiet", self._job.workspace.root, clone], what="cloning"
+            )
+            self._job.runner.run(
+                [clone / "inv", "qemu-test", "--board", self._job.board.name],
+                what="./inv qemu-test in a fresh clone",
+                cwd=clone,
+                env={"XDG_CACHE_HOME": str(Path(name) / "cache")},
+                log=log,
+                timeout=FRESH_SECONDS,
+            )
+
+
+def write(measurements: tuple[Measurement, ...], path: Path) -> None:
+    """The measurements as JSON, whole or not at all."""
+    found = [{**asdict(item), "median": item.median} for item in measurements]
+    document = {"version": 1, "processors": os.cpu_count(), "measurements": found}
+    write_whole(path, json.dumps(document, indent=1) + "\n")
+
+
+def table(measurements: tuple[Measurement, ...]) -> Table:
+    """The measurements for people."""
+    shown = Table(title=f"bench, {os.cpu_count()} processors", title_justify="left")
+    shown.add_column("what")
+    for column in ("median", "from", "to"):
+        shown.add_column(column, justify="right")
+    for item in measurements:
+        numbers = (item.median, min(item.values), max(item.values))
+        shown.add_row(item.name, *(f"{number:.2f} {item.unit}" for number in numbers))
+    return shown
