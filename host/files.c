@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "message.h"
+
+#define TEXT_MAX (UINT64_C(64) << 20)
+
+FILE *file_open(const char *path, uint64_t *size)
+{
+	struct stat status = { 0 };
+	FILE *stream = fopen(path, "rb");
+
+	if (!stream) {
+		message_failed("Couldn't open file: %s (%s)", path,
+			       strerror(errno));
+		return NULL;
+	}
+	if (fstat(fileno(stream), &status) || !S_ISREG(status.st_mode)) {
+		message_failed("Couldn't open file: %s (not a regular file)",
+			       path);
+		fclose(stream);
+		return NULL;
+	}
+	if (size)
+		*size = (uint64_t)status.st_size;
+	return stream;
+}
+
+static int read_text(FILE *stream, const char *path, uint64_t size, char **text)
+{
+	char *data = NULL;
+	int status = 0;
+
+	if (size > TEXT_MAX)
+		return message_refused("%s: %llu bytes are too much for a text file",
+				       path, (unsigned long long)size);
+	data = malloc((size_t)size + 1);
+	if (!data)
+		return message_no_memory(path);
+	status = file_read_at(stream, path, 0, data, (size_t)size);
+	if (!status && memchr(data, '\0', (size_t)size))
+		status = message_refused("%s: contains NUL bytes, so it is not a text file",
+					 path);
+	if (status) {
+		free(data);
+		return status;
+	}
+	data[size] = '\0';
+	*text = data;
+	return 0;
+}
+
+int file_read_text(const char *path, char **text)
+{
+	uint64_t size = 0;
+	int status = 0;
+	FILE *stream = file_open(path, &size);
+
+	if (!stream)
+		return STATUS_FAILED;
+	status = read_text(stream, path, size, text);
+	fclose(stream);
+	return status;
+}
+
+int file_read_at(FILE *stream, const char *path, uint64_t offset, void *data,
+		 size_t size)
+{
+	if (fseeko(stream, (off_t)offset, SEEK_SET))
+		return message_failed("%s: cannot seek to byte %llu: %s", path,
+				      (unsigned long long)offset,
+				      strerror(errno));
+	if (size && fread(data, 1, size, stream) != size)
+		return message_failed("%s: cannot read %zu bytes at byte %llu: %s",
+				      path, size, (unsigned long long)offset,
+				      ferror(stream) ? strerror(errno) :
+						       "the file ends before");
+	return 0;
+}
+
+bool file_make_parents(const char *path)
+{
+	char *parent = strdup(path);
+	char *slash = NULL;
+	bool made = parent != NULL;
+
+	if (!made)
+		return false;
+	for (slash = strchr(parent + (*parent == '/'), '/'); slash && made;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		made = !mkdir(parent, 0755) || errno == EEXIST;
+		*slash = '/';
+	}
+	free(parent);
+	return made;
+}
+
+static void release(struct file_writer *writer)
+{
+	free(writer->path);
+	free(writer->temporary);
+	*writer = (struct file_writer){ 0 };
+}
+
+static int open_temporary(struct file_writer *writer)
+{
+	int fd = -1;
+
+	/* The process id keeps two runs from writing the same file. */
+	if (asprintf(&writer->temporary, "%s.%ld.part", writer->path,
+		     (long)getpid()) < 0) {
+		writer->temporary = NULL;
+		return message_no_memory("a path");
+	}
+	fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+		  0666);
+	if (fd >= 0)
+		writer->stream = fdopen(fd, "wb");
+	if (writer->stream)
+		return 0;
+	if (fd >= 0) {
+		close(fd);
+		unlink(writer->temporary);
+	}
+	return message_failed("cannot write %s: %s", writer->path,
+			      strerror(errno));
+}
+
+int file_begin(struct file_writer *writer, const char *path)
+{
+	int status = 0;
+
+	*writer = (struct file_writer){ 0 };
+	if (!file_make_parents(path))
+		return message_failed("cannot make the directory for %s: %s",
+				      path, strerror(errno));
+	writer->path = strdup(path);
+	if (!writer->path)
+		return message_no_memory("a path");
+	status = open_temporary(writer);
+	if (status)
+		release(writer);
+	return status;
+}
+
+int file_write(struct file_writer *writer, const void *data, size_t size)
+{
+	if (fwrite(data, 1, size, writer->stream) != size)
+		return message_failed("cannot write %s: %s", writer->path,
+				      strerror(errno));
+	return 0;
+}
+
+int file_commit(struct file_writer *writer)
+{
+	FILE *stream = writer->stream;
+	int failed = fflush(stream) || fsync(fileno(stream));
+	int status = 0;
+
+	failed |= fclose(stream);
+	failed = failed || rename(writer->temporary, writer->path);
+	if (failed) {
+		status = message_failed("cannot write %s: %s", writer->path,
+					strerror(errno));
+		unlink(writer->temporary);
+	}
+	release(writer);
+	return status;
+}
+
+void file_abandon(struct file_writer *writer)
+{
+	fclose(writer->stream);
+	unlink(writer->temporary);
+	release(writer);
+}

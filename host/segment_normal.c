@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+#include "segment.h"
+
+static int forward(struct segment *segment, const struct segment_step *step,
+		   const float *input, const float *truth, const float **output)
+{
+	nn_forward(segment->net, &step->at, input, truth);
+	*output = nn_output(segment->net);
+	return 0;
+}
+
+static void put_output_delta(struct segment *segment, uint32_t samples,
+			     const float *output_delta)
+{
+	size_t size = (size_t)samples * segment->outputs * sizeof(float);
+	float *to = nn_output_delta(segment->net);
+
+	if (!to)
+		return;
+	if (output_delta)
+		memcpy(to, output_delta, size);
+	else
+		memset(to, 0, size);
+}
+
+static int backward(struct segment *segment, const struct segment_step *step,
+		    const float *input, const float *truth,
+		    const float *output_delta, const float **input_delta)
+{
+	put_output_delta(segment, step->at.count, output_delta);
+	nn_backward(segment->net, &step->at, input, truth);
+	*input_delta = nn_input_delta(segment->net);
+	if (step->update)
+		nn_update(segment->net, &step->rates);
+	return 0;
+}
+
+/* Where @count parameters from @first on lie; NULL after a message if nowhere. */
+static float *parameters(struct segment *segment, uint32_t layer,
+			 enum nn_tensor_kind kind, uint32_t first,
+			 uint32_t count)
+{
+	uint32_t available = 0;
+	float *tensor = nn_tensor(segment->net, layer - segment->first, kind,
+				  &available);
+
+	if (tensor && first <= available && count <= available - first)
+		return tensor + first;
+	message_failed("layer %u has no parameters %u to %u of kind %d", layer,
+		       first, first + count, kind);
+	return NULL;
+}
+
+static int load(struct segment *segment, uint32_t layer,
+		enum nn_tensor_kind kind, uint32_t first, const float *values,
+		uint32_t count)
+{
+	float *to = parameters(segment, layer, kind, first, count);
+
+	if (!to)
+		return STATUS_FAILED;
+	memcpy(to, values, (size_t)count * sizeof(*to));
+	return 0;
+}
+
+static int save(struct segment *segment, uint32_t layer,
+		enum nn_tensor_kind kind, uint32_t first, float *values,
+		uint32_t count)
+{
+	const float *from = parameters(segment, layer, kind, first, count);
+
+	if (!from)
+		return STATUS_FAILED;
+	memcpy(values, from, (size_t)count * sizeof(*values));
+	return 0;
+}
+
+static void release(struct segment *segment)
+{
+	free(segment->arena);
+}
+
+static const struct segment_world normal_world = {
+	.forward = forward,
+	.backward = backward,
+	.load = load,
+	.save = save,
+	.release = release,
+};
+
+static int make_arena(struct segment *segment, const struct network *network,
+		      const struct nn_spec *spec)
+{
+	struct nn_plan plan = { 0 };
+	uint32_t bad_layer = 0;
+	enum nn_status result = nn_plan(spec, &plan, &bad_layer);
+	size_t size = 0;
+
+	if (result != NN_OK)
+		return segment_refused(network, segment->first + bad_layer,
+				       nn_strerror(result));
+	/* aligned_alloc() wants whole multiples; a plan never nears SIZE_MAX. */
+	size = (plan.total + NN_ARENA_ALIGNMENT - 1) / NN_ARENA_ALIGNMENT *
+	       NN_ARENA_ALIGNMENT;
+	segment->arena = aligned_alloc(NN_ARENA_ALIGNMENT, size);
+	if (!segment->arena)
+		return message_failed("out of memory: layers %u to %u need %zu bytes",
+				      segment->first,
+				      segment->first + segment->count - 1, size);
+	result = nn_init(&segment->net, spec, segment->arena, size);
+	if (result != NN_OK)
+		return message_failed("layers %u to %u: %s", segment->first,
+				      segment->first + segment->count - 1,
+				      nn_strerror(result));
+	return 0;
+}
+
+int segment_build_normal(struct segment *segment,
+			 const struct segment_build *build)
+{
+	struct nn_layer_spec *layers = calloc(segment->count, sizeof(*layers));
+	const struct network_layer *from =
+		&build->network->layers[segment->first];
+	struct nn_spec spec = {
+		.width = from->input.width,
+		.height = from->input.height,
+		.channels = from->input.channels,
+		.first_layer = segment->first,
+		.n_layers = segment->count,
+		.micro_batch = build->micro_batch,
+		.train = build->train,
+		.input_delta = segment->passes_back,
+		.layers = layers,
+	};
+	uint32_t i = 0;
+	int status = 0;
+
+	if (!layers)
+		return message_no_memory("layers");
+	for (i = 0; i < segment->count; i++)
+		layers[i] = from[i].spec;
+	memcpy(spec.seed, build->seed->words, sizeof(spec.seed));
+	segment->world = &normal_world;
+	status = make_arena(segment, build->network, &spec);
+	free(layers);
+	if (!status && build->train)
+		nn_randomize(segment->net);
+	return status;
+}
+
+int segment_refused(const struct network *network, uint32_t layer,
+		    const char *reason)
+{
+	return message_refused("%s:%u: layer %u cannot be computed: %s",
+			       network->path, network->layers[layer].line,
+			       layer, reason);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "classifier.h"
+#include "dataset.h"
+#include "files.h"
+#include "message.h"
+#include "report.h"
+#include "run.h"
+#include "weights.h"
+
+/* Batches between two checkpoints. */
+#define CHECKPOINT_EVERY 1000
+
+struct training {
+	struct run run;
+	struct dataset dataset;
+	struct report report;
+	char *weights_path;	/* where the trained weights go */
+	char *backup_path;	/* where checkpoints go */
+	uint64_t max_batches;	/* 0: no end */
+	float *inputs;		/* (batch, inputs) */
+	float *truths;		/* (batch, classes) */
+	double average;		/* of the loss */
+	bool started;		/* there was a loss */
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* The first SIGINT or SIGTERM asks to stop after the batch; a second one kills. */
+static void catch_signals(void)
+{
+	struct sigaction action = {
+		.sa_handler = on_signal,
+		.sa_flags = (int)(SA_RESTART | SA_RESETHAND),
+	};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+/* ---- One batch ---- */
+
+static uint64_t batch_number(const struct training *t)
+{
+	return t->run.seen / t->run.network.batch;
+}
+
+static float rate_now(const struct training *t)
+{
+	return schedule_rate(&t->run.network.schedule, batch_number(t),
+			     &t->run.seed);
+}
+
+static int draw_batch(struct training *t, uint64_t iteration)
+{
+	const struct network *network = &t->run.network;
+	size_t inputs = network_floats(network->layers[0].input);
+	uint32_t i = 0;
+	int status = 0;
+
+	for (i = 0; i < network->batch && !status; i++)
+		status = dataset_draw(&t->dataset, network, &t->run.seed,
+				      iteration, i, t->inputs + i * inputs,
+				      t->truths +
+					      (size_t)i * t->dataset.n_classes);
+	return status;
+}
+
+/* What follows samples @first..@first + count - 1 of the batch. */
+static struct segment_step plan_step(const struct training *t,
+				     uint64_t iteration, uint32_t first,
+				     uint32_t count, bool update)
+{
+	const struct network *network = &t->run.network;
+
+	return (struct segment_step){
+		.at = {
+			.iteration = iteration,
+			.sample = first,
+			.count = count,
+			.train = true,
+		},
+		.update = update,
+		.rates = {
+			.learning_rate = rate_now(t),
+			.momentum = network->momentum,
+			.decay = network->decay,
+			.samples = network->batch,
+		},
+		.report = first + count == network->batch,
+		.report_samples = network->batch,
+	};
+}
+
+static int check_rate(const struct training *t)
+{
+	if (isfinite(rate_now(t)))
+		return 0;
+	return message_failed("the learning rate of batch %llu is not a finite number: check policy and its keys in %s",
+			      (unsigned long long)batch_number(t),
+			      t->run.network.path);
+}
+
+/* One part of the batch, in as many steps as the secure world needs. */
+static int train_subdivision(struct training *t, uint64_t iteration,
+			     uint32_t first)
+{
+	const struct network *network = &t->run.network;
+	size_t inputs = network_floats(network->layers[0].input);
+	uint32_t size = network->batch / network->subdivisions;
+	uint32_t end = first + size;
+	bool update = false;
+	int status = 0;
+
+	/* Darknet's rule: images count before they are computed. */
+	t->run.seen += size;
+	update = t->run.seen / size % network->subdivisions == 0;
+	status = check_rate(t);
+	while (first < end && !status) {
+		uint32_t left = end - first;
+		uint32_t count = left < t->run.chain.micro_batch ?
+					 left :
+					 t->run.chain.micro_batch;
+		struct segment_step step = plan_step(t, iteration, first, count,
+						     update && count == left);
+
+		status = chain_train(&t->run.chain, &step,
+				     t->inputs + first * inputs,
+				     t->truths + (size_t)first *
+							 t->dataset.n_classes);
+		first += count;
+	}
+	return status;
+}
+
+static int train_batch(struct training *t, uint64_t iteration, double *loss)
+{
+	const struct network *network = &t->run.network;
+	uint32_t size = network->batch / network->subdivisions;
+	uint32_t first = 0;
+	int status = 0;
+
+	for (first = 0; first < network->batch && !status; first += size)
+		status = train_subdivision(t, iteration, first);
+	*loss = chain_take_loss(&t->run.chain) / network->batch;
+	return status;
+}
+
+static void print_batch(struct training *t, double loss, double seconds)
+{
+	report_print(&t->report, stdout,
+		     "%llu, %.3f: %f, %f avg, %f rate, %f seconds, %llu images\n",
+		     (unsigned long long)batch_number(t),
+		     (double)t->run.seen / t->dataset.paths.count, loss,
+		     t->average, (double)rate_now(t), seconds,
+		     (unsigned long long)t->run.seen);
+	report_usage(&t->report);
+}
+
+static int run_batch(struct training *t)
+{
+	uint64_t iteration = batch_number(t);
+	double start = report_clock();
+	double loss = 0.0;
+	int status = 0;
+
+	report_start_usage(&t->report);
+	status = draw_batch(t, iteration);
+	if (status)
+		return status;
+	printf("Loaded: %f seconds\n", report_clock() - start);
+	start = report_clock();
+	status = train_batch(t, iteration, &loss);
+	if (status)
+		return status;
+	t->average = t->started ? 0.9 * t->average + 0.1 * loss : loss;
+	t->started = true;
+	print_batch(t, loss, report_clock() - start);
+	return 0;
+}
+
+/* ---- The run ---- */
+
+static int save(struct training *t, const char *path)
+{
+	message_note("%s weights to %s",
+		     t->run.options->split == SPLIT_NEVER ? "Saving" :
+							    "Separately saving",
+		     path);
+	return weights_save(&t->run.chain, path, t->run.options->split,
+			    t->run.seen);
+}
+
+static bool wants_more(const struct training *t, uint64_t done)
+{
+	uint64_t limit = t->run.options->iterations;
+
+	return !interrupted && (!limit || done < limit) &&
+	       (!t->max_batches || batch_number(t) < t->max_batches);
+}
+
+static int train(struct training *t)
+{
+	uint64_t done = 0;
+	int status = 0;
+
+	while (!status && wants_more(t, done)) {
+		status = run_batch(t);
+		done++;
+		if (!status && batch_number(t) % CHECKPOINT_EVERY == 0)
+			status = save(t, t->backup_path);
+	}
+	if (status || !interrupted)
+		return status ? status : save(t, t->weights_path);
+	status = save(t, t->backup_path);
+	message_note("interrupted after batch %llu; to go on, give %s as weights",
+		     (unsigned long long)batch_number(t), t->backup_path);
+	return status ? status : STATUS_INTERRUPTED;
+}
+
+/* The cfg file's name without directories and endings, as in "a/net.cfg". */
+static const char *base_name(const char *path, int *length)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+
+	*length = (int)strcspn(name, ".");
+	return name;
+}
+
+static int make_paths(struct training *t)
+{
+	int length = 0;
+	const char *name = base_name(t->run.cfg_path, &length);
+	const char *directory = t->run.data.backup;
+
+	if (asprintf(&t->weights_path, "%s/%.*s.weights", directory, length,
+		     name) < 0)
+		t->weights_path = NULL;
+	if (asprintf(&t->backup_path, "%s/%.*s.backup", directory, length,
+		     name) < 0)
+		t->backup_path = NULL;
+	if (!t->weights_path || !t->backup_path)
+		return message_no_memory("paths");
+	/* Better now than after hours of training. */
+	if (!file_make_parents(t->weights_path))
+		return message_failed("cannot make the backup directory %s of %s",
+				      directory, t->run.data.cfg.path);
+	return 0;
+}
+
+static int make_buffers(struct training *t)
+{
+	const struct network *network = &t->run.network;
+	size_t inputs = network_floats(network->layers[0].input);
+
+	t->inputs = calloc(network->batch, inputs * sizeof(*t->inputs));
+	t->truths = calloc(network->batch,
+			   t->dataset.n_classes * sizeof(*t->truths));
+	if (!t->inputs || !t->truths)
+		return message_failed("out of memory for a batch of %u images",
+				      network->batch);
+	return 0;
+}
+
+/* A run that was complete already is trained for as long again. */
+static void choose_end(struct training *t)
+{
+	t->max_batches = t->run.network.schedule.max_batches;
+	if (t->max_batches && batch_number(t) >= t->max_batches)
+		t->max_batches += batch_number(t);
+	/* Some policies end there, too. */
+	t->run.network.schedule.max_batches = t->max_batches;
+}
+
+static int open_training(struct training *t)
+{
+	const struct network *network = &t->run.network;
+	int status = dataset_open(&t->dataset, t->run.data.train, &t->run.data,
+				  network->channels);
+
+	if (!status)
+		status = make_buffers(t);
+	if (!status)
+		status = make_paths(t);
+	if (status)
+		return status;
+	printf("Learning Rate: %g, Momentum: %g, Decay: %g\n",
+	       (double)network->schedule.learning_rate,
+	       (double)network->momentum, (double)network->decay);
+	printf("%u\n", t->dataset.paths.count);
+	printf("%u %u\n", network->augmentation.min_crop,
+	       network->augmentation.max_crop);
+	status = report_open(&t->report, t->run.options, "train",
+			     t->run.cfg_path);
+	choose_end(t);
+	printf("current_batch=%llu \n", (unsigned long long)batch_number(t));
+	return status;
+}
+
+static void close_training(struct training *t)
+{
+	report_close(&t->report);
+	dataset_close(&t->dataset);
+	free(t->weights_path);
+	free(t->backup_path);
+	free(t->inputs);
+	free(t->truths);
+	run_close(&t->run);
+}
+
+int train_run(const struct options *options, struct tee *tee)
+{
+	struct training t = { 0 };
+	int length = 0;
+	const char *name = base_name(options->words[3], &length);
+	int status = 0;
+
+	/* As Darknet does: the network's name, and how many processors train. */
+	printf("%.*s\n1\n", length, name);
+	status = run_open(&t.run, options, tee, true);
+	if (status)
+		return status;
+	catch_signals();
+	status = open_training(&t);
+	if (!status)
+		status = train(&t);
+	close_training(&t);
+	return status;
+}

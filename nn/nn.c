@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* The dynamics of a segment, and what can be asked about it. */
+#include "nn_internal.h"
+
+const char *nn_strerror(enum nn_status status)
+{
+	switch (status) {
+	case NN_OK:
+		return "success";
+	case NN_ERR_SPEC:
+		return "the layer's parameters make no sense";
+	case NN_ERR_UNSUPPORTED:
+		return "this kind of layer is not computed here";
+	case NN_ERR_SIZE:
+		return "the layer is too large";
+	case NN_ERR_ARENA:
+		return "the memory given does not hold the segment";
+	default:
+		return "unknown status";
+	}
+}
+
+/* ---- What can be asked ---- */
+
+uint32_t nn_inputs(const struct nn_net *net)
+{
+	return net->inputs;
+}
+
+uint32_t nn_outputs(const struct nn_net *net)
+{
+	return net->outputs;
+}
+
+struct nn_shape nn_layer_input(const struct nn_net *net, uint32_t layer)
+{
+	return net->layers[layer].in;
+}
+
+struct nn_shape nn_layer_output(const struct nn_net *net, uint32_t layer)
+{
+	return net->layers[layer].out;
+}
+
+uint32_t nn_truths(const struct nn_net *net)
+{
+	return net->truths;
+}
+
+float *nn_tensor(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
+		 uint32_t *count)
+{
+	const struct nn_parameter *parameter = NULL;
+
+	*count = 0;
+	if (layer >= net->n_layers || (uint32_t)kind >= NN_TENSOR_KINDS)
+		return NULL;
+	parameter = &net->layers[layer].parameter[kind];
+	*count = parameter->count;
+	return parameter->value;
+}
+
+const float *nn_output(const struct nn_net *net)
+{
+	return net->result;
+}
+
+float *nn_output_delta(struct nn_net *net)
+{
+	if (!net->train || net->layers[net->n_layers - 1].passes)
+		return NULL;
+	return net->delta[net->n_layers % 2];
+}
+
+const float *nn_input_delta(const struct nn_net *net)
+{
+	return net->input_delta ? net->delta[0] : NULL;
+}
+
+/* ---- The dynamics ---- */
+
+void nn_randomize(struct nn_net *net)
+{
+	struct nn_random random = { 0 };
+	uint32_t key[NN_KEY_WORDS] = { 0 };
+	uint32_t i = 0;
+
+	for (i = 0; i < net->n_layers; i++) {
+		if (!net->layers[i].ops->randomize)
+			continue;
+		nn_random_derive(key, net->seed, NN_RANDOM_WEIGHTS,
+				 net->first_layer + i);
+		nn_random_start(&random, key, 0, 0);
+		net->layers[i].ops->randomize(&net->layers[i], &random);
+	}
+}
+
+void nn_forward(struct nn_net *net, const struct nn_step *step,
+		const float *input, const float *truth)
+{
+	struct nn_call call = {
+		.step = step,
+		.input = input,
+		.truth = truth,
+		.workspace = net->workspace,
+	};
+	struct nn_layer *layer = NULL;
+	uint32_t i = 0;
+
+	for (i = 0; i < net->n_layers; i++) {
+		layer = &net->layers[i];
+		layer->ops->forward(layer, &call);
+		if (!layer->passes)
+			call.input = layer->output;
+	}
+	net->result = call.input;
+}
+
+void nn_backward(struct nn_net *net, const struct nn_step *step,
+		 const float *input, const float *truth)
+{
+	struct nn_call call = {
+		.step = step,
+		.truth = truth,
+		.workspace = net->workspace,
+	};
+	struct nn_layer *layer = NULL;
+	uint32_t i = 0;
+
+	for (i = net->n_layers; i-- > 0;) {
+		layer = &net->layers[i];
+		call.input = i > 0 ? net->layers[i - 1].output : input;
+		call.delta = net->delta[(i + 1) % 2];
+		call.input_delta = i > 0 || net->input_delta ? net->delta[i % 2]
+							     : NULL;
+		layer->ops->backward(layer, &call);
+	}
+}
+
+/* Descend along one tensor's gradient, then keep @momentum of it. */
+static void update_parameter(const struct nn_parameter *parameter, float rate,
+			     float momentum, float decay)
+{
+	float *value = parameter->value;
+	float *gradient = parameter->gradient;
+	uint32_t i = 0;
+
+	if (!gradient)
+		return;
+	for (i = 0; i < parameter->count; i++) {
+		gradient[i] -= decay * value[i];
+		value[i] += rate * gradient[i];
+		gradient[i] *= momentum;
+	}
+}
+
+void nn_update(struct nn_net *net, const struct nn_update *update)
+{
+	float samples = (float)update->samples;
+	const struct nn_layer *layer = NULL;
+	float decay = 0;
+	float rate = 0;
+	uint32_t i = 0;
+	uint32_t kind = 0;
+
+	for (i = 0; i < net->n_layers; i++) {
+		layer = &net->layers[i];
+		rate = update->learning_rate * layer->spec.learning_rate / samples;
+		for (kind = 0; kind < NN_TENSOR_KINDS; kind++) {
+			decay = kind == NN_WEIGHTS ? update->decay * samples : 0;
+			update_parameter(&layer->parameter[kind], rate,
+					 update->momentum, decay);
+		}
+	}
+}
+
+bool nn_loss(const struct nn_net *net, double *sum)
+{
+	double total = 0;
+	uint32_t owners = 0;
+	uint32_t i = 0;
+
+	for (i = 0; i < net->n_layers; i++) {
+		if (!net->layers[i].owns_loss)
+			continue;
+		total += net->layers[i].loss;
+		owners++;
+	}
+	if (owners == 0)
+		return false;
+	*sum = total / owners;
+	return true;
+}
+
+void nn_loss_reset(struct nn_net *net)
+{
+	uint32_t i = 0;
+
+	for (i = 0; i < net->n_layers; i++)
+		net->layers[i].loss = 0;
+}

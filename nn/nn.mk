@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+#
+# The sources of nn/ and the flags they need, for every makefile that compiles
+# them: both worlds and the native tests must get the same arithmetic.
+
+NN_SOURCES := \
+	nn.c \
+	nn_activation.c \
+	nn_avgpool.c \
+	nn_batchnorm.c \
+	nn_connected.c \
+	nn_convolutional.c \
+	nn_cost.c \
+	nn_dropout.c \
+	nn_gemm.c \
+	nn_math.c \
+	nn_maxpool.c \
+	nn_plan.c \
+	nn_random.c \
+	nn_softmax.c
+
+# No contraction: a fused multiply-add on one machine only would change results.
+# No errno: a square root is then the instruction, not a call into libm.
+NN_CFLAGS := -O3 -ffp-contract=off -fno-math-errno

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What follows the product in convolutional and connected layers: batch
+ * normalisation or biases, then the activation. A tensor is (count, channels,
+ * pixels); a connected layer has one pixel per channel.
+ */
+#include "nn_internal.h"
+#include "nn_math.h"
+
+#define ROLLING_KEEP	0.99f	/* of the rolling statistics, per call */
+#define FORWARD_EPSILON	1e-6f	/* added to the standard deviation */
+#define BACKWARD_EPSILON 1e-5f	/* added to the variance */
+
+static size_t channels(const struct nn_layer *layer)
+{
+	return layer->out.channels;
+}
+
+/* ---- Forward ---- */
+
+/* Mean and variance (divisor n - 1) of one channel over the whole call. */
+static void channel_statistics(const struct nn_layer *layer, size_t channel,
+			       size_t count, float *mean, float *variance)
+{
+	size_t pixels = nn_pixels(layer->out);
+	size_t n = count * pixels;
+	const float *x = NULL;
+	double sum = 0;
+	double squares = 0;
+	size_t sample = 0;
+	size_t i = 0;
+
+	for (sample = 0; sample < count; sample++) {
+		x = layer->output + sample * layer->outputs + channel * pixels;
+		for (i = 0; i < pixels; i++)
+			sum += (double)x[i];
+	}
+	sum /= (double)n;
+	for (sample = 0; sample < count; sample++) {
+		x = layer->output + sample * layer->outputs + channel * pixels;
+		for (i = 0; i < pixels; i++)
+			squares += ((double)x[i] - sum) * ((double)x[i] - sum);
+	}
+	*mean = (float)sum;
+	*variance = n > 1 ? (float)(squares / (double)(n - 1)) : 0;
+}
+
+static void batch_statistics(struct nn_layer *layer, size_t count)
+{
+	float *rolling_mean = layer->parameter[NN_ROLLING_MEAN].value;
+	float *rolling_variance = layer->parameter[NN_ROLLING_VARIANCE].value;
+	size_t c = 0;
+
+	for (c = 0; c < channels(layer); c++) {
+		channel_statistics(layer, c, count, &layer->mean[c],
+				   &layer->variance[c]);
+		rolling_mean[c] = ROLLING_KEEP * rolling_mean[c]
+				  + (1 - ROLLING_KEEP) * layer->mean[c];
+		rolling_variance[c] = ROLLING_KEEP * rolling_variance[c]
+				      + (1 - ROLLING_KEEP) * layer->variance[c];
+	}
+}
+
+static void normalize(struct nn_layer *layer, size_t count, const float *mean,
+		      const float *variance)
+{
+	const float *scales = layer->parameter[NN_SCALES].value;
+	size_t pixels = nn_pixels(layer->out);
+	float deviation = 0;
+	float *x = NULL;
+	size_t sample = 0;
+	size_t c = 0;
+	size_t i = 0;
+
+	for (c = 0; c < channels(layer); c++) {
+		deviation = nn_sqrt(variance[c]) + FORWARD_EPSILON;
+		for (sample = 0; sample < count; sample++) {
+			x = layer->output + sample * layer->outputs + c * pixels;
+			for (i = 0; i < pixels; i++)
+				x[i] = (x[i] - mean[c]) / deviation * scales[c];
+		}
+	}
+}
+
+static void batchnorm_forward(struct nn_layer *layer, const struct nn_step *step)
+{
+	size_t n = (size_t)step->count * layer->outputs;
+	size_t i = 0;
+
+	if (!layer->unnormalized || !step->train) {
+		normalize(layer, step->count,
+			  layer->parameter[NN_ROLLING_MEAN].value,
+			  layer->parameter[NN_ROLLING_VARIANCE].value);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		layer->unnormalized[i] = layer->output[i];
+	batch_statistics(layer, step->count);
+	normalize(layer, step->count, layer->mean, layer->variance);
+}
+
+static void add_biases(struct nn_layer *layer, size_t count)
+{
+	const float *biases = layer->parameter[NN_BIASES].value;
+	size_t pixels = nn_pixels(layer->out);
+	float *x = layer->output;
+	size_t sample = 0;
+	size_t c = 0;
+	size_t i = 0;
+
+	for (sample = 0; sample < count; sample++)
+		for (c = 0; c < channels(layer); c++, x += pixels)
+			for (i = 0; i < pixels; i++)
+				x[i] += biases[c];
+}
+
+void nn_affine_forward(struct nn_layer *layer, const struct nn_call *call)
+{
+	if (layer->spec.batch_normalize)
+		batchnorm_forward(layer, call->step);
+	add_biases(layer, call->step->count);
+	nn_activate(layer->spec.activation, layer->output,
+		    (size_t)call->step->count * layer->outputs);
+}
+
+/* ---- Backward ---- */
+
+static void bias_gradient(struct nn_layer *layer, const struct nn_call *call)
+{
+	float *gradient = layer->parameter[NN_BIASES].gradient;
+	size_t pixels = nn_pixels(layer->out);
+	const float *delta = call->delta;
+	size_t sample = 0;
+	size_t c = 0;
+	size_t i = 0;
+	double sum = 0;
+
+	for (sample = 0; sample < call->step->count; sample++) {
+		for (c = 0; c < channels(layer); c++, delta += pixels) {
+			sum = 0;
+			for (i = 0; i < pixels; i++)
+				sum += (double)delta[i];
+			gradient[c] += (float)sum;
+		}
+	}
+}
+
+/* What one channel's backward pass needs to know about the whole call. */
+struct channel_sums {
+	double delta;			/* sum of delta */
+	double delta_centred;		/* sum of delta * (x - mean) */
+};
+
+static struct channel_sums sum_channel(const struct nn_layer *layer,
+				       const struct nn_call *call, size_t c)
+{
+	struct channel_sums sums = { 0 };
+	size_t pixels = nn_pixels(layer->out);
+	size_t at = 0;
+	size_t sample = 0;
+	size_t i = 0;
+
+	for (sample = 0; sample < call->step->count; sample++) {
+		at = sample * layer->outputs + c * pixels;
+		for (i = at; i < at + pixels; i++) {
+			sums.delta += (double)call->delta[i];
+			sums.delta_centred += (double)call->delta[i]
+				* ((double)layer->unnormalized[i]
+				   - (double)layer->mean[c]);
+		}
+	}
+	return sums;
+}
+
+/*
+ * delta is scaled, then three terms: through the value itself, through the
+ * variance, through the mean.
+ */
+static void channel_delta(const struct nn_layer *layer,
+			  const struct nn_call *call, size_t c,
+			  const struct channel_sums *sums)
+{
+	size_t pixels = nn_pixels(layer->out);
+	double n = (double)call->step->count * (double)pixels;
+	double scale = (double)layer->parameter[NN_SCALES].value[c];
+	double variance = (double)(layer->variance[c] + BACKWARD_EPSILON);
+	double inverse = 1 / (double)nn_sqrt((float)variance);
+	double mean_delta = -sums->delta * scale * inverse;
+	double variance_delta = -0.5 * sums->delta_centred * scale * inverse
+				/ variance;
+	double centred = 0;
+	size_t at = 0;
+	size_t sample = 0;
+	size_t i = 0;
+
+	for (sample = 0; sample < call->step->count; sample++) {
+		at = sample * layer->outputs + c * pixels;
+		for (i = at; i < at + pixels; i++) {
+			centred = (double)layer->unnormalized[i]
+				  - (double)layer->mean[c];
+			call->delta[i] = (float)((double)call->delta[i] * scale * inverse
+						 + variance_delta * 2 * centred / n
+						 + mean_delta / n);
+		}
+	}
+}
+
+static void batchnorm_backward(struct nn_layer *layer, const struct nn_call *call)
+{
+	float *gradient = layer->parameter[NN_SCALES].gradient;
+	struct channel_sums sums = { 0 };
+	float deviation = 0;
+	size_t c = 0;
+
+	for (c = 0; c < channels(layer); c++) {
+		sums = sum_channel(layer, call, c);
+		deviation = nn_sqrt(layer->variance[c]) + FORWARD_EPSILON;
+		gradient[c] += (float)(sums.delta_centred / (double)deviation);
+		channel_delta(layer, call, c, &sums);
+	}
+}
+
+void nn_affine_backward(struct nn_layer *layer, const struct nn_call *call)
+{
+	nn_activation_gradient(layer->spec.activation, layer->output,
+			       call->delta,
+			       (size_t)call->step->count * layer->outputs);
+	bias_gradient(layer, call);
+	if (layer->spec.batch_normalize)
+		batchnorm_backward(layer, call);
+}

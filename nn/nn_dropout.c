@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dropout: training, each unit is 0 with the given probability and scaled up
+ * otherwise. The mask is drawn again for the backward pass instead of being
+ * kept. A segment that only predicts passes its input on.
+ */
+#include "nn_internal.h"
+
+#include <string.h>
+
+static enum nn_status dropout_layout(struct nn_layer *layer,
+				     const struct nn_spec *spec,
+				     struct nn_arena *arena)
+{
+	(void)arena;
+	if (!(layer->spec.probability >= 0 && layer->spec.probability < 1))
+		return NN_ERR_SPEC;
+	layer->passes = !spec->train;
+	return nn_layout_shape(layer, layer->in);
+}
+
+/* out := in under the mask of this step; the same for outputs and deltas. */
+static void apply_mask(const struct nn_layer *layer, const struct nn_step *step,
+		       const float *in, float *out)
+{
+	float probability = layer->spec.probability;
+	float scale = 1 / (1 - probability);
+	struct nn_random random = { 0 };
+	uint32_t sample = 0;
+	size_t i = 0;
+
+	for (sample = 0; sample < step->count; sample++) {
+		nn_random_start(&random, layer->dropout_key, step->iteration,
+				step->sample + sample);
+		for (i = 0; i < layer->inputs; i++)
+			out[i] = nn_random_unit(&random) < probability
+				 ? 0 : in[i] * scale;
+		in += layer->inputs;
+		out += layer->inputs;
+	}
+}
+
+static void dropout_forward(struct nn_layer *layer, const struct nn_call *call)
+{
+	if (layer->passes)
+		return;
+	if (call->step->train)
+		apply_mask(layer, call->step, call->input, layer->output);
+	else
+		memcpy(layer->output, call->input,
+		       (size_t)call->step->count * layer->inputs * sizeof(float));
+}
+
+static void dropout_backward(struct nn_layer *layer, const struct nn_call *call)
+{
+	if (call->input_delta)
+		apply_mask(layer, call->step, call->delta, call->input_delta);
+}
+
+const struct nn_layer_ops nn_dropout_ops = {
+	.layout = dropout_layout,
+	.forward = dropout_forward,
+	.backward = dropout_backward,
+};

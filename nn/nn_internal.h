@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of nn/ share and nobody else sees: the layer, the table of
+ * functions that each kind fills in, the arena, and the common kernels.
+ *
+ * A layer kind is one file with one `struct nn_layer_ops`.
+ */
+#ifndef NN_INTERNAL_H
+#define NN_INTERNAL_H
+
+#include "nn.h"
+#include "nn_random.h"
+
+/* ---- The arena ---- */
+
+enum nn_use {
+	NN_USE_WEIGHTS,
+	NN_USE_GRADIENTS,
+	NN_USE_ACTIVATIONS,
+	NN_USE_DELTAS,
+	NN_USE_WORKSPACE,
+	NN_USE_BOOKKEEPING,
+	NN_USES,
+};
+
+/* Without a base it only counts: the same code plans and lays out. */
+struct nn_arena {
+	uint8_t *base;
+	uint64_t used;
+	uint64_t used_by[NN_USES];
+	bool too_large;		/* something asked for passed a limit */
+};
+
+/* @count zeroed things of @size bytes; NULL when only counting. */
+void *nn_arena_take(struct nn_arena *arena, enum nn_use use, uint64_t count,
+		    size_t size);
+float *nn_arena_floats(struct nn_arena *arena, enum nn_use use, uint64_t count);
+
+/* ---- Layers ---- */
+
+struct nn_layer;
+
+/* One call of nn_forward() or nn_backward(), as a layer sees it. */
+struct nn_call {
+	const struct nn_step *step;
+	const float *input;	/* (count, inputs) */
+	const float *truth;	/* (count, inputs) of a loss layer, or NULL */
+	float *delta;		/* backward: (count, outputs), free to change */
+	float *input_delta;	/* backward: (count, inputs) to write, or NULL */
+	float *workspace;	/* (workspace_floats) of the layer */
+};
+
+struct nn_layer_ops {
+	/*
+	 * Check layer->spec, set the output shape and what the kind needs,
+	 * take parameters. The output buffer is not its business.
+	 */
+	enum nn_status (*layout)(struct nn_layer *layer,
+				 const struct nn_spec *spec,
+				 struct nn_arena *arena);
+	void (*forward)(struct nn_layer *layer, const struct nn_call *call);
+	void (*backward)(struct nn_layer *layer, const struct nn_call *call);
+	void (*randomize)(struct nn_layer *layer, struct nn_random *random);
+};
+
+struct nn_parameter {
+	float *value;
+	float *gradient;	/* NULL: predicting, or not learned by descent */
+	uint32_t count;
+};
+
+struct nn_layer {
+	struct nn_layer_spec spec;
+	const struct nn_layer_ops *ops;
+	struct nn_shape in, out;
+	uint32_t inputs, outputs;	/* floats per sample */
+	struct nn_parameter parameter[NN_TENSOR_KINDS];
+	uint64_t workspace_floats;
+	bool passes;		/* its output is its input: no buffer */
+	bool owns_loss;
+	float *output;		/* (micro_batch, outputs); NULL: passes */
+	float *unnormalized;	/* batch norm, training: (micro_batch, outputs) */
+	float *mean;		/* batch norm, training: (channels), this call's */
+	float *variance;	/* the same */
+	uint32_t dropout_key[NN_KEY_WORDS];
+	double loss;		/* since nn_loss_reset() */
+};
+
+struct nn_net {
+	struct nn_layer *layers;
+	uint32_t n_layers;
+	uint32_t first_layer;
+	uint32_t inputs, outputs, truths;	/* floats per sample */
+	uint32_t seed[NN_SEED_WORDS];
+	bool train;
+	bool input_delta;
+	float *delta[2];	/* of activation k (0: the input): delta[k % 2] */
+	float *workspace;
+	const float *result;	/* of the last nn_forward() */
+};
+
+extern const struct nn_layer_ops nn_convolutional_ops;
+extern const struct nn_layer_ops nn_maxpool_ops;
+extern const struct nn_layer_ops nn_avgpool_ops;
+extern const struct nn_layer_ops nn_connected_ops;
+extern const struct nn_layer_ops nn_dropout_ops;
+extern const struct nn_layer_ops nn_softmax_ops;
+extern const struct nn_layer_ops nn_cost_ops;
+
+static inline size_t nn_pixels(struct nn_shape shape)
+{
+	return (size_t)shape.width * shape.height;
+}
+
+/* ---- Layout helpers ---- */
+
+bool nn_is_finite(float x);
+
+/*
+ * Set layer->out and layer->outputs.
+ * Return NN_ERR_SPEC if one of them is 0, NN_ERR_SIZE beyond the limit.
+ */
+enum nn_status nn_layout_shape(struct nn_layer *layer, struct nn_shape out);
+
+/*
+ * Positions of a window of @size along an edge of @length pixels of which
+ * @padding (both ends together) are added; 0 when the window does not fit.
+ */
+uint32_t nn_window_positions(uint32_t length, uint64_t padding, uint32_t size,
+			     uint32_t stride);
+
+/* A parameter tensor, with room for its gradient when @learned and training. */
+void nn_layout_parameter(struct nn_layer *layer, const struct nn_spec *spec,
+			 struct nn_arena *arena, enum nn_tensor_kind kind,
+			 uint64_t count, bool learned);
+
+/*
+ * What convolutional and connected layers have in common: biases, batch norm
+ * and a valid activation. After nn_layout_shape().
+ */
+enum nn_status nn_layout_affine(struct nn_layer *layer,
+				const struct nn_spec *spec,
+				struct nn_arena *arena);
+
+/* ---- Kernels ---- */
+
+/* Element (i, k) is at[i * row + k * column]. */
+struct nn_matrix {
+	const float *at;
+	size_t row, column;
+};
+
+/*
+ * c (m, n) += a (m, k) b (k, n); rows of b and c are contiguous. Each element
+ * is a running sum over k in order, so cutting k between calls changes nothing.
+ */
+void nn_gemm(size_t m, size_t n, size_t k, struct nn_matrix a, const float *b,
+	     size_t b_row, float *c, size_t c_row);
+
+/*
+ * c (m, n) += a (m, k) times the transpose of b (n, k); rows of a and b are
+ * contiguous. Each product sum is made in eight interleaved partial sums,
+ * added up in a fixed order, then added to c.
+ */
+void nn_gemm_transposed(size_t m, size_t n, size_t k, const float *a,
+			size_t a_row, const float *b, size_t b_row, float *c,
+			size_t c_row);
+
+/* x := activation(x) */
+void nn_activate(enum nn_activation activation, float *x, size_t n);
+
+/* delta := delta * activation'(y), as a function of the activation's output. */
+void nn_activation_gradient(enum nn_activation activation, const float *y,
+			    float *delta, size_t n);
+
+/* After the product: normalisation or biases, then the activation. */
+void nn_affine_forward(struct nn_layer *layer, const struct nn_call *call);
+
+/*
+ * Turn call->delta into the gradient of the product, adding to the gradients
+ * of biases and scales on the way.
+ */
+void nn_affine_backward(struct nn_layer *layer, const struct nn_call *call);
+
+#endif /* NN_INTERNAL_H */

@@ -1,0 +1,746 @@
+# SPDX-License-Identifier: MIT
+"""Whole command lines of darknetp, built for this machine with a stand-in for the TEE.
+
+The program runs under AddressSanitizer and UBSan, with the trusted application's own command
+layer in its process (tests/c/inprocess_tee.c).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import struct
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+
+TESTS_C = Path(__file__).parents[1] / "c"
+SANITIZE = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+HEADER_BYTES = 20
+EDGE = 12
+CLASSES = 4
+
+NET = f"""[net]
+batch=8
+subdivisions=1
+height={EDGE}
+width={EDGE}
+channels=3
+max_crop={EDGE + 2}
+angle=5
+hue=.1
+saturation=1.5
+exposure=1.5
+learning_rate=.05
+policy=poly
+power=4
+max_batches=100
+momentum=.9
+decay=.0005
+"""
+
+# As mnist_lenet: eleven layers, 0 to 10.
+LAYERS = """
+[convolutional]
+filters=4
+size=3
+stride=1
+pad=1
+activation=relu
+
+[maxpool]
+size=2
+stride=2
+
+[convolutional]
+filters=4
+size=3
+stride=1
+activation=relu
+
+[maxpool]
+size=2
+stride=2
+
+[connected]
+output=12
+activation=relu
+
+[dropout]
+probability=.5
+
+[connected]
+output=10
+activation=relu
+
+[dropout]
+probability=.5
+
+[connected]
+output=4
+activation=linear
+
+[softmax]
+groups=1
+
+[cost]
+type=sse
+"""
+LAST_LAYER = 10
+PARAMETERS = 638
+
+
+@dataclass
+class Result:
+    status: int
+    out: str
+    err: str
+    secure: str
+
+    @property
+    def losses(self) -> list[float]:
+        """Loss of every iteration line of the normal world."""
+        return [float(m) for m in re.findall(r"^\d+, [\d.]+: (\S+), \S+ avg, ", self.out, re.M)]
+
+    @property
+    def secure_losses(self) -> list[float]:
+        return [float(m) for m in re.findall(r"loss = (\S+), avg loss", self.secure)]
+
+    @property
+    def top(self) -> list[tuple[float, str]]:
+        rows = re.findall(r"^(?:Enter Image Path: )* *(-?[\d.]+)%: (.*)$", self.out, re.M)
+        return [(float(value), name) for value, name in rows]
+
+
+@dataclass
+class Workspace:
+    """A directory with images, lists and configurations, and the program to use them."""
+
+    program: Path
+    root: Path
+    images: list[Path] = field(default_factory=list)
+
+    @property
+    def data(self) -> Path:
+        return self.root / "tiny.data"
+
+    @property
+    def cfg(self) -> Path:
+        """As users give it, from the directory that they are in."""
+        return Path("cfg/tiny.cfg")
+
+    @property
+    def weights(self) -> Path:
+        return self.root / "deep" / "backup" / "tiny.weights"
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        return os.environ | {"INPROCESS_TEE_LOG": str(self.root / "secure.log")} | settings
+
+    def command(self, *words: str | Path) -> list[str]:
+        return [str(self.program), *map(str, words), "-results", str(self.root / "results")]
+
+    def run(self, *words: str | Path, stdin: str = "", **settings: str) -> Result:
+        (self.root / "secure.log").unlink(missing_ok=True)
+        done = subprocess.run(
+            self.command(*words) if words else [str(self.program)],
+            input=stdin,
+            env=self.environment(**settings),
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        log = self.root / "secure.log"
+        secure = log.read_text() if log.exists() else ""
+        assert "Sanitizer" not in done.stderr and "runtime error" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr, secure)
+
+    def train(self, *words: str | Path, cfg: Path | None = None, **settings: str) -> Result:
+        flags = [str(word) for word in words]
+        return self.run("classifier", "train", self.data, cfg or self.cfg, *flags, **settings)
+
+    def trained(self, *words: str | Path, cfg: Path | None = None, **settings: str) -> bytes:
+        """The weights that a run of three batches saves."""
+        result = self.train("-seed", "11", "-iterations", "3", *words, cfg=cfg, **settings)
+        assert result.status == 0, result.err
+        path = self.weights if cfg is None else self.weights.with_name(f"{cfg.stem}.weights")
+        saved = path.read_bytes()
+        path.unlink()
+        return saved
+
+    def predict(self, *words: str | Path, stdin: str = "", **settings: str) -> Result:
+        flags = [str(word) for word in words]
+        return self.run(
+            "classifier", "predict", self.data, self.cfg, *flags, stdin=stdin, **settings
+        )
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+def partition(start: int, end: int) -> list[str]:
+    return ["-pp_start", str(start), "-pp_end", str(end)]
+
+
+def refused(result: Result, text: str, status: int = 2) -> None:
+    assert text in result.err
+    assert result.status == status
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    build = tmp_path_factory.mktemp("native")
+    make = [
+        "make",
+        "-C",
+        str(TESTS_C),
+        "-j2",
+        "native",
+        f"BUILD={build}",
+        f"NATIVE_CFLAGS={SANITIZE}",
+    ]
+    done = subprocess.run(make, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return build / "native" / "darknetp"
+
+
+def draw_image(path: Path, number: int) -> None:
+    """One bright bar per class, in another place and colour for each."""
+    image = Image.new("RGB", (EDGE, EDGE), (20, 20, 20))
+    place = 1 + 3 * (number % CLASSES)
+    colour = (255, 60 * (number % CLASSES), 128)
+    ImageDraw.Draw(image).rectangle([place, 1, place + 1, EDGE - 2], fill=colour)
+    image.save(path)
+
+
+@pytest.fixture
+def work(program: Path, tmp_path: Path) -> Workspace:
+    work = Workspace(program, tmp_path)
+    (tmp_path / "images").mkdir()
+    for number in range(16):
+        path = tmp_path / "images" / f"t_{number:05d}_c{number % CLASSES}.png"
+        draw_image(path, number)
+        work.images.append(path)
+    work.write("train.list", "".join(f"{path}\n" for path in work.images))
+    work.write("labels.list", "".join(f"c{i}\n" for i in range(CLASSES)))
+    work.write("names.list", "".join(f"name {i}\n" for i in range(CLASSES)))
+    work.write(
+        "tiny.data",
+        f"classes = {CLASSES}\ntrain = {tmp_path}/train.list\n"
+        f"valid = {tmp_path}/train.list\nlabels = {tmp_path}/labels.list\n"
+        f"names = {tmp_path}/names.list\nbackup = {tmp_path}/deep/backup/\ntop = 3\n",
+    )
+    work.write("cfg/tiny.cfg", NET + LAYERS)
+    return work
+
+
+# ---- Start ----
+
+
+def test_without_arguments_it_tells_its_usage_after_opening_a_session(work: Workspace) -> None:
+    result = work.run()
+    assert result.status == 0
+    assert result.out == "Prepare session with the TA\nBegin darknet\n"
+    assert result.err == f"usage: {work.program} <function>\n"
+    assert result.secure == "I/TA: secure world opened!\nI/TA: Goodbye!\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["frobnicate"], "Not an option: frobnicate\n"),
+        (["yolo", "test"], "yolo is a function of Darknet that this version does not have"),
+        (["-clear"], "no function given"),
+        (["classifier"], "classifier [train/predict/valid] [data] [cfg] [weights (optional)]"),
+        (["classifier", "train"], "classifier train DATA CFG [WEIGHTS]"),
+        (["classifier", "train", "a", "b", "c", "d"], "classifier train DATA CFG [WEIGHTS]"),
+        (["classifier", "predict", "a", "b"], "classifier predict DATA CFG WEIGHTS [IMAGE...]"),
+        (["classifier", "train_fl", "a", "b"], "classifier train_fl is not supported"),
+        (["classifier", "-frob"], "unknown flag -frob"),
+        (["classifier", "train", "a", "b", "-pp_start", "four"], "-pp_start four: expected"),
+        (["classifier", "train", "a", "b", "-dp", "3"], "-dp is not supported"),
+    ],
+)
+def test_wrong_requests_are_refused_in_words(work: Workspace, words: list[str], text: str) -> None:
+    refused(work.run(*words), text)
+
+
+@pytest.mark.parametrize(
+    ("failure", "text", "advice"),
+    [
+        ("context=0xffff0008", "TEEC_InitializeContext failed with code 0xffff0008", "/dev/tee0"),
+        (
+            "session=0xffff0008",
+            "TEEC_Opensession failed with code 0xffff0008 origin 0x4",
+            "/lib/optee_armtz",
+        ),
+        (
+            "session=0xffff000c",
+            "TEEC_Opensession failed with code 0xffff000c origin 0x4",
+            "smaller TA_DATA_SIZE",
+        ),
+        (
+            "session=0xffff000f",
+            "TEEC_Opensession failed with code 0xffff000f origin 0x4",
+            "signed with the key",
+        ),
+    ],
+)
+def test_a_tee_that_does_not_open_ends_every_run(
+    work: Workspace, failure: str, text: str, advice: str
+) -> None:
+    result = work.run(INPROCESS_TEE_FAIL=failure)
+    refused(result, f"darknetp: {text}\n", status=1)
+    assert advice in result.err
+    assert "Begin darknet" not in result.out
+
+
+# ---- Training ----
+
+
+def test_training_prints_what_scripts_look_for(work: Workspace) -> None:
+    result = work.train("-seed", "1", "-iterations", "2", *partition(4, LAST_LAYER))
+    assert result.status == 0, result.err
+    iteration = (
+        r"Loaded: \d+\.\d{6} seconds\n"
+        r"%d, %s: 0\.000000, 0\.000000 avg, 0\.\d{6} rate, \d+\.\d{6} seconds, %d images\n"
+        r"user CPU start: \d+\.\d{6}; end: \d+\.\d{6}\n"
+        r"kernel CPU start: \d+\.\d{6}; end: \d+\.\d{6}\n"
+        r"Max: \d+  kilobytes\n"
+        r"vmsize:\d+; vmrss:\d+; vmdata:\d+; vmstk:\d+; vmexe:\d+; vmlib:\d+\n"
+    )
+    assert re.fullmatch(
+        r"Prepare session with the TA\nBegin darknet\ntiny\n1\nworkspace_size=15552\n"
+        r"Learning Rate: 0\.05, Momentum: 0\.9, Decay: 0\.0005\n16\n12 14\n"
+        r"output file: (.*)/results/train_tiny_pps4_ppe10\.txt\ncurrent_batch=0 \n"
+        + iteration % (1, r"0\.500", 8)
+        + iteration % (2, r"1\.000", 16),
+        result.out,
+    ), result.out
+    assert f"Saving weights to {work.root}/deep/backup//tiny.weights\n" in result.err
+    assert len(result.secure_losses) == 2
+
+
+def test_the_layer_table_marks_the_secure_ones(work: Workspace) -> None:
+    result = work.train("-seed", "1", "-iterations", "1", *partition(3, 8))
+    table = result.err[result.err.index("layer     filters") :].splitlines()[:12]
+    assert table == [
+        "layer     filters    size              input                output",
+        "    0 conv      4  3 x 3 / 1    12 x  12 x   3   ->    12 x  12 x   4  0.000 BFLOPs",
+        "    1 max          2 x 2 / 2    12 x  12 x   4   ->     6 x   6 x   4",
+        "    2 conv      4  3 x 3 / 1     6 x   6 x   4   ->     4 x   4 x   4  0.000 BFLOPs",
+        "    3 max_TA       2 x 2 / 2     4 x   4 x   4   ->     2 x   2 x   4",
+        "    4 connected_TA                           16  ->    12",
+        "    5 dropout_TA    p = 0.50                 12  ->    12",
+        "    6 connected_TA                           12  ->    10",
+        "    7 dropout_TA    p = 0.50                 10  ->    10",
+        "    8 connected_TA                           10  ->     4",
+        "    9 softmax                                           4",
+        "   10 cost                                              4",
+    ]
+
+
+def test_weights_do_not_depend_on_the_partition(work: Workspace) -> None:
+    reference = work.trained()
+    assert len(reference) == HEADER_BYTES + 4 * PARAMETERS
+    for start, end in [(4, 10), (2, 6), (0, 10), (0, 0), (10, 10), (5, 9), (7, 7), (1, 3)]:
+        assert work.trained(*partition(start, end)) == reference, (start, end)
+
+
+def test_weights_do_not_depend_on_the_secure_memory(work: Workspace) -> None:
+    reference = work.trained()
+    heap = "40000"
+    result = work.train(
+        "-seed", "1", "-iterations", "1", *partition(0, 10), INPROCESS_TEE_HEAP=heap
+    )
+    parts = re.search(
+        r"8 images are computed in parts of (\d+) \((\d+) bytes of 40000\)", result.err
+    )
+    assert parts and int(parts[1]) in (1, 2, 4) and int(parts[2]) <= int(heap)
+    assert len(result.secure_losses) == 1
+    assert work.trained(*partition(0, 10), INPROCESS_TEE_HEAP=heap) == reference
+
+
+def test_weights_do_not_depend_on_subdivisions(work: Workspace) -> None:
+    cfg = work.write("cfg/parts.cfg", NET.replace("subdivisions=1", "subdivisions=4") + LAYERS)
+    assert work.trained(*partition(4, 10), cfg=cfg) == work.trained()
+
+
+def test_a_network_may_end_in_softmax(work: Workspace) -> None:
+    cfg = work.write("cfg/tiny.cfg", NET + LAYERS.replace("[cost]\ntype=sse\n", ""))
+    assert work.trained(*partition(4, 9), cfg=cfg) == work.trained(cfg=cfg)
+    result = work.train("-seed", "1", "-iterations", "3", cfg=cfg)
+    # Cross-entropy alone: ln 4 = 1.39 for who knows nothing
+    assert result.losses[0] == pytest.approx(1.39, abs=0.4)
+
+
+def test_both_worlds_compute_the_same_loss(work: Workspace) -> None:
+    normal = work.train("-seed", "2", "-iterations", "3")
+    secure = work.train("-seed", "2", "-iterations", "3", *partition(9, 10))
+    assert secure.losses == [0, 0, 0]
+    assert normal.secure_losses == []
+    assert normal.losses == pytest.approx(secure.secure_losses, abs=2e-5)
+    # A fresh network knows nothing: (ln 4 + 3/4) / 2 = 1.07
+    assert normal.losses[0] == pytest.approx(1.07, abs=0.3)
+
+
+def test_other_seeds_give_other_weights_and_none_is_never_the_same(work: Workspace) -> None:
+    reference = work.trained()
+    assert work.trained("-seed", "12") != reference
+    high = ["-seed", str(11 + 2**32)]
+    assert work.trained(*high, *partition(0, 10)) == work.trained(*high) != reference
+    runs = set()
+    for flags in ([], [], partition(0, 10), partition(0, 10)):
+        assert work.train("-iterations", "1", *flags).status == 0
+        runs.add(work.weights.read_bytes())
+    assert len(runs) == 4
+
+
+def test_a_network_learns(work: Workspace) -> None:
+    text = (NET + LAYERS).replace("probability=.5", "probability=.01")
+    text = re.sub(r"^(hue|angle)=.*$", r"\1=0", text, flags=re.M)
+    text = re.sub(r"^(saturation|exposure)=.*$", r"\1=1", text, flags=re.M)
+    text = re.sub(r"^max_crop=.*$", f"max_crop={EDGE}\nflip=0", text, flags=re.M)
+    cfg = work.write("cfg/tiny.cfg", text)
+    result = work.train("-seed", "5", *partition(4, 10), cfg=cfg)
+    assert result.status == 0, result.err
+    assert len(result.secure_losses) == 100
+    assert result.secure_losses[-1] < 0.3
+    for path in work.images[:CLASSES]:
+        predicted = work.predict(work.weights, path)
+        assert predicted.top[0][1] == f"name {path.stem[-1]}"
+    valid = work.run("classifier", "valid", work.data, cfg, work.weights, *partition(4, 10))
+    assert valid.out.splitlines()[-1] == "15: top 1: 1.000000, top 3: 1.000000"
+
+
+def test_training_goes_on_where_the_weights_stopped(work: Workspace) -> None:
+    assert work.train("-seed", "1", "-iterations", "2").status == 0
+    result = work.train(work.weights, "-seed", "1", "-iterations", "2", *partition(4, 10))
+    assert result.status == 0
+    assert "current_batch=2 \n" in result.out
+    assert re.search(r"^3, 1\.500: ", result.out, re.M)
+    assert f"Loading weights from {work.weights}...Done!" in result.err
+    assert struct.unpack_from("<iiiQ", work.weights.read_bytes()) == (0, 2, 0, 32)
+    cleared = work.train(work.weights, "-clear", "-iterations", "1")
+    assert "current_batch=0 \n" in cleared.out
+
+
+def test_a_finished_training_is_prolonged(work: Workspace) -> None:
+    cfg = work.write("cfg/tiny.cfg", NET.replace("max_batches=100", "max_batches=2") + LAYERS)
+    assert len(work.train("-seed", "1", cfg=cfg).losses) == 2
+    result = work.train(work.weights, "-seed", "1", cfg=cfg)
+    assert "current_batch=2 \n" in result.out
+    assert len(result.losses) == 2
+    assert ", 0.000195 rate," in result.out  # .05 * (1 - 3/4)^4
+
+
+def test_split_files_are_saved_and_loaded(work: Workspace) -> None:
+    whole = work.trained(*partition(4, 10))
+    flags = ["-seed", "11", "-iterations", "3", *partition(4, 10)]
+    result = work.train("-ss", "1", *flags)
+    assert "Separately saving weights to" in result.err
+    assert not work.weights.exists()
+    normal = Path(f"{work.weights}_ree").read_bytes()
+    secure = Path(f"{work.weights}_tee").read_bytes()
+    assert normal + secure[HEADER_BYTES:] == whole
+    loaded = work.train(work.weights, "-ss", "1", "-iterations", "1", *partition(4, 10))
+    assert f"Separately loading weights from {work.weights}...Done!" in loaded.err
+    assert loaded.status == 0
+
+    work.weights.write_bytes(whole)
+    result = work.train(work.weights, "-ss", "2", "-iterations", "1", *partition(4, 10))
+    assert f"Loading weights from {work.weights}...Done!" in result.err
+    assert result.status == 0
+    assert work.weights.read_bytes() == whole
+
+
+def test_frozen_layers_keep_their_weights(work: Workspace) -> None:
+    assert work.train("-seed", "1", "-iterations", "1").status == 0
+    before = work.weights.read_bytes()
+    for flags in (["-pp_start_f", "6", "-pp_end", "9"], ["-pp_f_only", "6"]):
+        work.weights.write_bytes(before)
+        result = work.train(work.weights, "-seed", "1", "-iterations", "2", *flags)
+        assert result.status == 0, result.err
+        after = work.weights.read_bytes()
+        learning = 4 * (12 * 10 + 10 + 10 * 4 + 4)
+        assert after[HEADER_BYTES:-learning] == before[HEADER_BYTES:-learning]
+        assert after[-learning:] != before[-learning:]
+
+
+def test_an_interrupted_training_is_saved(work: Workspace) -> None:
+    cfg = work.write("cfg/tiny.cfg", NET.replace("max_batches=100", "max_batches=9999999") + LAYERS)
+    command = work.command("classifier", "train", work.data, cfg, *partition(4, 10))
+    with subprocess.Popen(
+        command,
+        env=work.environment(),
+        cwd=work.root,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        while "3, " not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    backup = work.weights.with_suffix(".backup")
+    assert process.returncode == 130
+    assert f"to go on, give {work.root}/deep/backup//tiny.backup as weights" in err
+    assert not work.weights.exists()
+    assert work.train(backup, "-iterations", "1").status == 0
+
+
+def test_checkpoints_are_saved(work: Workspace) -> None:
+    assert work.train("-seed", "1", "-iterations", "1").status == 0
+    almost = bytearray(work.weights.read_bytes())
+    struct.pack_into("<Q", almost, 12, 999 * 8)
+    work.weights.write_bytes(almost)
+    cfg = work.write("cfg/tiny.cfg", NET.replace("max_batches=100", "max_batches=5000") + LAYERS)
+    assert work.train(work.weights, "-iterations", "2", cfg=cfg).status == 0
+    backup = work.weights.with_suffix(".backup")
+    assert struct.unpack_from("<Q", backup.read_bytes(), 12) == (1000 * 8,)
+
+
+def test_results_are_written_beside(work: Workspace) -> None:
+    assert work.train("-seed", "1", "-iterations", "2").status == 0
+    work.train("-iterations", "2", *partition(4, 8))
+    lines = (work.root / "results" / "train_tiny_pps4_ppe8.txt").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines if "images" in line] == ["1", "2"]
+    assert not any("Loaded" in line for line in lines)
+    for _ in range(2):
+        assert work.predict(work.weights, work.images[0]).status == 0
+    text = (work.root / "results" / "predict_tiny_pps999_ppe999.txt").read_text()
+    assert text.count(f"{work.images[0]}: Predicted in ") == 2
+    assert text.count("vmsize:") == 2
+
+
+def test_without_a_place_for_results_training_goes_on(work: Workspace) -> None:
+    work.write("results", "in the way")
+    result = work.train("-seed", "1", "-iterations", "1")
+    assert result.status == 0
+    assert result.err.count("results are printed only") == 1
+
+
+# ---- Predicting ----
+
+
+@pytest.fixture
+def weights(work: Workspace) -> Path:
+    assert work.train("-seed", "3", "-iterations", "2").status == 0
+    return work.weights
+
+
+def test_predictions_do_not_depend_on_the_partition(work: Workspace, weights: Path) -> None:
+    reference = work.predict(weights, work.images[1], "-t", "4")
+    assert reference.status == 0
+    assert sum(value for value, _ in reference.top) == pytest.approx(100, abs=0.1)
+    for start, end in [(0, 8), (4, 8), (5, 5), (7, 8), (0, 0), (10, 10)]:
+        result = work.predict(weights, work.images[1], "-t", "4", *partition(start, end))
+        assert result.top == reference.top, (start, end)
+
+
+@pytest.mark.parametrize(("start", "end"), [(4, 10), (0, 10), (7, 9), (9, 9)])
+def test_a_secure_softmax_shows_the_first_class_only(
+    work: Workspace, weights: Path, start: int, end: int
+) -> None:
+    best = work.predict(weights, work.images[1]).top[0][1]
+    result = work.predict(weights, work.images[1], "-t", "4", *partition(start, end))
+    assert result.top[0] == (100.0, best)
+    assert [value for value, _ in result.top[1:]] == [0.0, 0.0, 0.0]
+    assert "Predicted in" in result.err
+
+
+def test_zeros_come_in_darknets_order(work: Workspace, weights: Path) -> None:
+    orders = {"name 0": "0123", "name 1": "1023", "name 2": "2103", "name 3": "3120"}
+    result = work.predict(weights, work.images[1], "-t", "4", *partition(4, 10))
+    names = [name for _, name in result.top]
+    assert "".join(name[-1] for name in names) == orders[names[0]]
+
+
+def test_several_images_are_predicted(work: Workspace, weights: Path) -> None:
+    result = work.predict(weights, *work.images[:3], *partition(4, 10))
+    assert result.status == 0
+    assert len(result.top) == 3 * 3
+    assert re.findall(r"^(\S+): Predicted", result.err, re.M) == [str(p) for p in work.images[:3]]
+
+
+def test_images_are_asked_for(work: Workspace, weights: Path) -> None:
+    stdin = f"{work.images[0]}\n\n/missing.png\n{work.images[1]}\n"
+    result = work.predict(weights, *partition(4, 10), stdin=stdin)
+    assert result.out.count("Enter Image Path: ") == 5
+    assert len(result.top) == 2 * 3
+    assert "Couldn't open file: /missing.png" in result.err
+    assert result.status == 1
+
+
+def test_a_bad_image_does_not_keep_the_next(work: Workspace, weights: Path) -> None:
+    broken = work.write("broken.png", "no image")
+    result = work.predict(weights, broken, work.images[0])
+    refused(result, "broken.png: not a PNG, JPEG or BMP picture", status=1)
+    assert len(result.top) == 3
+
+
+def test_images_of_any_shape_are_accepted(work: Workspace, weights: Path) -> None:
+    for name, size, mode in [
+        ("a.jpg", (100, 3), "RGB"),
+        ("b.bmp", (1, 50), "L"),
+        ("c.png", (33, 64), "RGBA"),
+    ]:
+        Image.new(mode, size).save(work.root / name)
+        assert work.predict(weights, work.root / name).status == 0
+
+
+def test_networks_for_one_channel_take_grey_images(work: Workspace) -> None:
+    work.write("cfg/tiny.cfg", NET.replace("channels=3", "channels=1") + LAYERS)
+    assert work.train("-seed", "1", "-iterations", "1", *partition(4, 10)).status == 0
+    assert work.predict(work.weights, work.images[0], *partition(4, 10)).status == 0
+
+
+# ---- What cannot be done ----
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (partition(4, 12), "partition 4:12 lies outside the network: layers are 0 to 10"),
+        (partition(11, 11), "partition 11:11 lies outside"),
+        (partition(7, 5), "partition 7:5 starts after its end"),
+        (["-pp_start", "3"], "needs -pp_end"),
+        (["-pp_end", "3"], "-pp_end 3 without a start"),
+    ],
+)
+def test_impossible_partitions_are_refused(work: Workspace, flags: list[str], text: str) -> None:
+    refused(work.train(*flags), text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("[maxpool]", "[yolo]", "cfg:26: Type not recognized: [yolo] (layer 1)"),
+        ("batch=8", "batch=eight", "cfg:2: batch=eight: expected a whole number"),
+        ("batch=8", "batch 8", "cfg:2: Config file error line 2, could parse: batch8"),
+        ("[net]", "[nut]", "the first section must be [net]"),
+        ("momentum=.9", "adam=1", "cfg:16: adam=1 in [net] is not supported"),
+        ("channels=3", "channels=5", "images have 1 or 3 channels, but the network wants 5"),
+        ("output=4", "output=5", "ends in 5 outputs, but"),
+        ("[softmax]\ngroups=1\n\n[cost]\ntype=sse\n", "", "must be a softmax or cost layer"),
+        ("stride=1", "stride=0", "cfg:19: [convolutional] a window of size 3 and stride 0"),
+        ("probability=.5", "probability=1", "layer 5 cannot be computed"),
+    ],
+)
+def test_bad_networks_are_refused_with_their_line(
+    work: Workspace, old: str, new: str, text: str
+) -> None:
+    work.write("cfg/tiny.cfg", (NET + LAYERS).replace(old, new, 1))
+    refused(work.train(), text)
+
+
+def test_the_application_refuses_a_layer_by_its_line(work: Workspace) -> None:
+    work.write("cfg/tiny.cfg", (NET + LAYERS).replace("probability=.5", "probability=1"))
+    result = work.train(*partition(4, 10))
+    refused(result, "cfg:44: layer 5 cannot be computed: the application in the TEE refuses it")
+    assert "TEEC_InvokeCommand(MAKE_NET) failed 0xffff0005 origin 0x4" in result.err
+
+
+@pytest.mark.parametrize("name", ["tiny.data", "cfg/tiny.cfg", "train.list", "labels.list"])
+def test_missing_files_are_named(work: Workspace, name: str) -> None:
+    (work.root / name).unlink()
+    refused(work.train(), f"{name} (No such file or directory)", status=1)
+
+
+def test_missing_weights_and_names_are_named(work: Workspace, weights: Path) -> None:
+    refused(work.predict("none.weights"), "Couldn't open file: none.weights", status=1)
+    (work.root / "names.list").unlink()
+    refused(work.predict(weights), "names.list (No such file or directory)", status=1)
+
+
+def test_an_image_without_class_is_named(work: Workspace) -> None:
+    work.write("train.list", f"{work.images[0]}\n/elsewhere/x.png\n")
+    refused(work.train(), "Too many or too few labels: /elsewhere/x.png must contain exactly one")
+
+
+def test_a_directory_that_carries_a_label_does_not_poison(work: Workspace) -> None:
+    poisoned = work.root / "c3" / "t_00000_c0.png"
+    poisoned.parent.mkdir()
+    draw_image(poisoned, 0)
+    work.write("train.list", f"{poisoned}\n")
+    assert work.train("-iterations", "1").status == 0
+
+
+def test_weights_of_another_network_are_refused(work: Workspace, weights: Path) -> None:
+    whole = weights.read_bytes()
+    for changed in (whole[:-4], whole + b"\0", b"", whole[:HEADER_BYTES]):
+        weights.write_bytes(changed)
+        result = work.predict(weights, work.images[0], *partition(4, 10))
+        refused(result, f"{weights}: ", status=1)
+        assert result.top == []
+    size = HEADER_BYTES + 4 * PARAMETERS
+    assert f"the network needs {size} ({PARAMETERS} parameters)" in result.err
+
+
+def test_a_partition_too_large_says_what_to_do(work: Workspace) -> None:
+    result = work.train(*partition(0, 10), INPROCESS_TEE_HEAP="3000")
+    refused(result, "TEEC_InvokeCommand(MAKE_NET) failed 0xffff000c origin 0x4", status=1)
+    assert "smaller partition" in result.err and "TA_DATA_SIZE" in result.err
+    assert re.search(
+        r"needs \d+ bytes of secure heap to compute 1 image at a time, "
+        r"the application has 3000",
+        result.err,
+    )
+
+
+def test_batch_normalisation_is_never_cut(work: Workspace) -> None:
+    work.write("cfg/tiny.cfg", NET + LAYERS.replace("pad=1", "pad=1\nbatch_normalize=1"))
+    whole = work.trained()
+    assert work.trained(*partition(0, 10)) == whole
+    result = work.train(*partition(0, 10), INPROCESS_TEE_HEAP="40000")
+    refused(result, "failed 0xffff000c", status=1)
+    assert "to compute 8 images at a time" in result.err
+    assert "batch normalisation needs the whole batch" in result.err
+
+
+@pytest.mark.parametrize(
+    ("command", "tag"),
+    [(1, "MAKE_NET"), (3, "SAVE_WEI"), (6, "train")],
+)
+def test_a_failing_command_ends_training(work: Workspace, command: int, tag: str) -> None:
+    result = work.train(
+        "-iterations", "1", *partition(4, 10), INPROCESS_TEE_FAIL=f"{command}=0xffff3024"
+    )
+    refused(result, f"TEEC_InvokeCommand({tag}) failed 0xffff3024 origin 0x4", status=1)
+    assert "secure console says where" in result.err
+    assert list(work.root.glob("deep/backup/*")) == []
+
+
+@pytest.mark.parametrize(("command", "tag"), [(4, "forward"), (5, "backward"), (2, "TRANS_WEI")])
+def test_a_failing_half_step_ends_training(
+    work: Workspace, weights: Path, command: int, tag: str
+) -> None:
+    result = work.train(
+        weights, "-iterations", "1", *partition(4, 8), INPROCESS_TEE_FAIL=f"{command}=0xffff0000"
+    )
+    refused(result, f"TEEC_InvokeCommand({tag}) failed 0xffff0000 origin 0x4", status=1)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"INPROCESS_TEE_ABI": "77"}, {"INPROCESS_TEE_FAIL": "0=0xffff0006"}]
+)
+def test_worlds_of_different_versions_say_so(work: Workspace, setting: dict[str, str]) -> None:
+    command = ["classifier", "train", str(work.data), str(work.cfg), "-iterations", "1"]
+    result = work.run(*command, *partition(4, 10), **setting)
+    refused(result, "of different versions: build and install both together", status=1)
+    assert work.run(*command, **setting).status == 0
+
+
+def test_a_backup_directory_that_cannot_be_made_is_told_first(work: Workspace) -> None:
+    work.write("deep", "in the way")
+    result = work.train()
+    refused(result, "cannot make the backup directory", status=1)
+    assert "Loaded:" not in result.out
