@@ -19,6 +19,7 @@ from invoke.tasks import task as invoke_task
 from tzkit import commands, develop
 from tzkit.commands import Common
 from tzkit.errors import EXIT_INTERRUPTED, TzkitError
+from tzkit.store import disk_error
 from tzkit.testrun import TestOptions
 
 HELP = {
@@ -68,9 +69,14 @@ def task(*shared: str) -> Callable[[Callable[..., None]], Any]:
             try:
                 body(c, common, **values)
             except TzkitError as error:
-                raise Exit(str(error), code=error.exit_code) from error
+                raise _ended(common, str(error), error.exit_code) from error
+            except OSError as error:
+                failure = disk_error(error)
+                if failure is None:
+                    raise
+                raise _ended(common, str(failure), failure.exit_code) from error
             except KeyboardInterrupt as error:
-                raise Exit("interrupted", code=EXIT_INTERRUPTED) from error
+                raise _ended(common, "interrupted", EXIT_INTERRUPTED) from error
 
         parameters = [context, *own, *flags]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -153,6 +159,12 @@ def test(c: Context, common: Common, system: bool = False, only_system: bool = F
 def lint(c: Context, common: Common) -> None:
     """Linters and type checks over the whole project."""
     raise Exit(code=develop.run_linters(c))
+
+
+def _ended(common: Common, message: str, code: int) -> Exit:
+    """The end of a task that went wrong; what the user is told is in the log too."""
+    common.ui.note(message)
+    return Exit(message, code=code)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -9,6 +9,15 @@
 
 /* ---- [net] ---- */
 
+/* Like Darknet: parts of equal size, a remainder is not computed. */
+static void use_batch(struct network *network, uint32_t batch)
+{
+	network->batch = batch / network->subdivisions * network->subdivisions;
+	if (network->batch != batch)
+		message_note("batch=%u is not a multiple of subdivisions=%u, going with %u",
+			     batch, network->subdivisions, network->batch);
+}
+
 static void read_batch(struct network *network, struct cfg_section *section)
 {
 	uint32_t batch = cfg_count(section, "batch", 1, CFG_ANNOUNCE);
@@ -22,13 +31,18 @@ static void read_batch(struct network *network, struct cfg_section *section)
 					 section->path,
 					 cfg_line(section, "subdivisions"),
 					 batch, network->subdivisions));
-	if (section->status)
-		return;
-	/* Like Darknet: parts of equal size, a remainder is not computed. */
-	network->batch = batch / network->subdivisions * network->subdivisions;
-	if (network->batch != batch)
-		message_note("batch=%u is not a multiple of subdivisions=%u, going with %u",
-			     batch, network->subdivisions, network->batch);
+	if (!section->status)
+		use_batch(network, batch);
+}
+
+int network_set_batch(struct network *network, uint32_t batch)
+{
+	if (batch < network->subdivisions)
+		return message_refused("-batch %u: cannot be divided into subdivisions=%u of %s",
+				       batch, network->subdivisions,
+				       network->path);
+	use_batch(network, batch);
+	return 0;
 }
 
 static void read_input(struct network *network, struct cfg_section *section)

@@ -47,6 +47,8 @@ struct network {
  * with the file is reported with its line. The caller ends with network_free().
  */
 int network_read(struct network *network, const char *path);
+/* Use another batch than the file's. Refused when smaller than subdivisions. */
+int network_set_batch(struct network *network, uint32_t batch);
 void network_free(struct network *network);
 
 /* Floats in one sample of @shape. */

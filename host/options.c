@@ -32,6 +32,7 @@ static const struct flag flags[] = {
 	{ "-pp_f_only", FLAG_COUNT, offsetof(struct options, pp_f_only) },
 	{ "-pp_end", FLAG_COUNT, offsetof(struct options, pp_end) },
 	{ "-t", FLAG_COUNT, offsetof(struct options, top) },
+	{ "-batch", FLAG_COUNT, offsetof(struct options, batch) },
 	{ "-ss", FLAG_SPLIT, 0 },
 	{ "-seed", FLAG_SEED, 0 },
 	{ "-iterations", FLAG_ITERATIONS, 0 },

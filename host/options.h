@@ -26,6 +26,7 @@ struct options {
 	uint32_t pp_end;	/* last layer in the TEE, included */
 	enum options_split split;
 	uint32_t top;		/* classes to print; 0: what the data file says */
+	uint32_t batch;		/* images per update; 0: what the cfg says */
 	bool clear;		/* forget how many images the weights have seen */
 	bool seeded;
 	uint64_t seed;

@@ -115,6 +115,8 @@ int run_open(struct run *run, const struct options *options, struct tee *tee,
 	status = data_read(&run->data, options->words[WORD_DATA]);
 	if (!status)
 		status = network_read(&run->network, run->cfg_path);
+	if (!status && options->batch)
+		status = network_set_batch(&run->network, options->batch);
 	if (!status)
 		status = prepare(run, tee, train);
 	if (!status)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tzkit import bench as benchmark
-from tzkit import doctor, dryrun, pipeline
+from tzkit import datasets, doctor, dryrun, pipeline
 from tzkit.board import Board, load_board
 from tzkit.boardtable import board_details, boards_table
 from tzkit.consoles import hand_over
@@ -143,6 +143,8 @@ def run(common: Common, cold: bool) -> None:
 def qemu_test(common: Common, options: TestOptions) -> int:
     """Fetch, build, boot, run the suites, report; returns the exit code."""
     workspace, board = _checked(common)
+    dataset, _ = pipeline.check_request(workspace, board, common.build_options())
+    options.check_network(datasets.layer_count(dataset))
     ui = common.ui
     if common.dry_run:
         _print_all_commands(ui, workspace, board)
@@ -221,7 +223,7 @@ def _checked(common: Common) -> tuple[Workspace, Board]:
             raise RequestError(
                 f"--{flag} {value}: this version knows only '{known}'", hint=f"leave --{flag} away"
             )
-    common.build_options()
+    pipeline.check_request(workspace, board, common.build_options())
     common.seconds  # noqa: B018 - refuses a wrong one before any work
     return workspace, board
 

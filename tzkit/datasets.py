@@ -80,6 +80,9 @@ class Descriptor(Table):
     data_cfg: RelativePath
     network_cfg: RelativePath
     weights: RelativePath
+    training_batch: int | None = Field(
+        default=None, gt=0, description="images per update in the short training of a test run"
+    )
     copy_paths: tuple[RelativePath, ...] = Field(min_length=1, alias="copy")
     digits: Digits | None = None
     examples: tuple[Example, ...] = Field(min_length=1)
@@ -101,6 +104,7 @@ class DatasetSummary:
     data_cfg: PurePosixPath
     network_cfg: PurePosixPath
     weights: PurePosixPath
+    training_batch: int | None
     examples: tuple[Example, ...]
     train_images: int
     held_out_images: int
@@ -124,6 +128,21 @@ def load_dataset(folder: Path, name: str) -> Dataset:
             hint=f"data sets known: {', '.join(known)}; or give a folder with a {DESCRIPTOR}",
         )
     return Dataset(own, read_descriptor(own / DESCRIPTOR))
+
+
+def layer_count(dataset: Dataset) -> int:
+    """How many layers the network has: the sections of its file but the first, ``[net]``.
+
+    Raises RequestError when the file is missing.
+    """
+    path = dataset.folder / dataset.descriptor.network_cfg
+    if not path.is_file():
+        raise RequestError(
+            f"{path} is missing, the data set's {DESCRIPTOR} names it as its network",
+            hint=f"add it, or mend the {DESCRIPTOR}",
+        )
+    sections = [line for line in _lines(path) if line.lstrip().startswith("[")]
+    return max(len(sections) - 1, 0)
 
 
 def read_descriptor(path: Path) -> Descriptor:
@@ -203,6 +222,7 @@ def summarise(dataset: Dataset, tree: Path) -> DatasetSummary:
         data_cfg=descriptor.data_cfg,
         network_cfg=descriptor.network_cfg,
         weights=descriptor.weights,
+        training_batch=descriptor.training_batch,
         examples=descriptor.examples,
         train_images=train,
         held_out_images=valid,

@@ -55,7 +55,9 @@ EMULATORS = {
     "qemu-system-aarch64": Tool("qemu-system-aarch64", "qemu-system-arm", "emulator"),
 }
 DEVELOPMENT = (
-    Tool("/usr/include/cmocka.h", "libcmocka-dev", "native tests"),Tool("/usr/include/stb/stb_image.h", "libstb-dev", "native tests of darknetp"),)
+    Tool("/usr/include/cmocka.h", "libcmocka-dev", "native tests"),
+    Tool("/usr/include/stb/stb_image.h", "libstb-dev", "native tests of darknetp"),
+)
 
 
 def tools_for(arch: str, emulator: str | None) -> list[Tool]:

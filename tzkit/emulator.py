@@ -20,13 +20,15 @@ from typing import Any
 from qemu.qmp import QMPClient, QMPError
 
 from tzkit.board import Board
-from tzkit.errors import EnvironmentFailed
+from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.parts.sysroot import find
 from tzkit.process import Child, Runner
 
 MIGRATION_SECONDS = 60.0
 POLL_SECONDS = 0.02
 UNLIMITED_BANDWIDTH = 1 << 40  # bytes per second
+MONITOR_SECONDS = 30.0
+LAST_WORDS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class Emulator:
     ) -> Emulator:
         """Start it from reset, or from the saved system in ``state`` (then call :meth:`resume`).
 
-        Call from the main thread. Raises EnvironmentFailed when the program is missing.
+        Call from the main thread. Raises EnvironmentFailed when the program is missing or
+        refuses its options.
         """
         pairs = [socket.socketpair() for _ in range(len(board.consoles) + 1)]
         ours = [pair[0] for pair in pairs]
@@ -127,11 +130,17 @@ class Emulator:
                 for end in ours:
                     end.close()
                 raise
-        return cls(child, ours[1:], ours[0], log)
+        emulator = cls(child, ours[1:], ours[0], log)
+        try:
+            emulator._await_monitor()
+        except BaseException:
+            emulator.stop()
+            raise
+        return emulator
 
-    def ended(self) -> str | None:
-        """How QEMU ended, in words, with its last message; None while it runs."""
-        how = self.child.ended()
+    def ended(self, within: float = 0.0) -> str | None:
+        """How QEMU ended, with its last message; None when it still runs after ``within`` s."""
+        how = self.child.ended(within)
         if how is None:
             return None
         lines = self.log.read_text(errors="replace").strip().splitlines()
@@ -142,7 +151,12 @@ class Emulator:
         self._command("stop")
         self._command("migrate-set-parameters", {"max-bandwidth": UNLIMITED_BANDWIDTH})
         self._command("migrate", {"uri": f"exec:cat > {shlex.quote(str(path))}"})
-        self._await_migration("saving the booted system")
+        try:
+            self._await_migration("saving the booted system")
+        except EnvironmentFailed as error:
+            full = "No space left" in self.log.read_text(errors="replace")
+            hint = DISK_FULL if full else error.hint
+            raise EnvironmentFailed(error.message, hint=hint, log=self.log) from error
 
     def resume(self) -> None:
         """Let a restored system run. Raises EnvironmentFailed when it did not restore."""
@@ -159,6 +173,17 @@ class Emulator:
             self._loop.close()
         for end in (*self.serials, self._monitor):
             end.close()
+
+    def _await_monitor(self) -> None:
+        """The monitor answers once QEMU has taken all its options and files."""
+        try:
+            self._command("query-status")
+        except EnvironmentFailed as error:
+            raise EnvironmentFailed(
+                f"{self.child.argv[0]} did not start: {self.ended() or error.message}",
+                hint="the board file's [emulator] must fit this version of QEMU",
+                log=self.log,
+            ) from error
 
     def _await_migration(self, what: str) -> None:
         def settled() -> bool:
@@ -185,8 +210,15 @@ class Emulator:
             return await self._client.execute(name, arguments)
 
         try:
-            return self._loop.run_until_complete(execute())
-        except (QMPError, OSError, EOFError) as error:
+            return self._loop.run_until_complete(asyncio.wait_for(execute(), MONITOR_SECONDS))
+        except asyncio.TimeoutError as error:
             raise EnvironmentFailed(
-                f"QEMU's monitor refused '{name}': {self.ended() or error}", log=self.log
+                f"QEMU's monitor did not answer '{name}' within {MONITOR_SECONDS:.0f} s",
+                log=self.log,
+            ) from error
+        except (QMPError, OSError, EOFError) as error:
+            # The monitor closes a little before QEMU can be asked how it ended.
+            how = self.ended(LAST_WORDS_SECONDS)
+            raise EnvironmentFailed(
+                f"QEMU's monitor refused '{name}': {how or error}", log=self.log
             ) from error

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 EXIT_INTERRUPTED = 130
+DISK_FULL = "the disk is full; free some space and run the same command again"
 
 
 class TzkitError(Exception):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tzkit import datasets, doctor
+from tzkit.board import Board
 from tzkit.build import application, firmware, image
 from tzkit.build.application import TaMemory
 from tzkit.datasets import Dataset, DatasetSummary
@@ -16,6 +17,7 @@ from tzkit.parts import debian, sysroot
 from tzkit.parts.debian import Parts
 from tzkit.parts.sysroot import find
 from tzkit.store import Entry, digest_of, digest_of_tree, file_sha256
+from tzkit.workspace import Workspace
 
 DATASET_FILES = "files"
 
@@ -59,11 +61,22 @@ def fetch(job: Job) -> Parts:
     return parts
 
 
+def check_request(
+    workspace: Workspace, board: Board, options: BuildOptions
+) -> tuple[Dataset, TaMemory]:
+    """The data set and the TA's memory asked for. Raises RequestError for what cannot be."""
+    dataset = datasets.load_dataset(workspace.root / "datasets", options.dataset)
+    memory = TaMemory(
+        board.ta.stack if options.ta_stack is None else options.ta_stack,
+        board.ta.heap if options.ta_heap is None else options.ta_heap,
+    )
+    application.check_memory(board, memory)
+    return dataset, memory
+
+
 def build(job: Job, options: BuildOptions) -> Build:
-    """Fetch, build and pack. What the request rules out is refused before any work."""
-    dataset = datasets.load_dataset(job.workspace.root / "datasets", options.dataset)
-    memory = TaMemory(options.ta_stack or job.board.ta.stack, options.ta_heap or job.board.ta.heap)
-    application.check_memory(job.board, memory)
+    """Fetch, build and pack."""
+    dataset, memory = check_request(job.workspace, job.board, options)
     parts = fetch(job)
     with job.stage("build", "build: firmware, trusted application, darknetp") as stage:
         root = sysroot.unpack(parts, job.store, job.runner, stage.step)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from tzkit.errors import EnvironmentFailed
+from tzkit.errors import DISK_FULL, EnvironmentFailed
 
 GRACE_SECONDS = 5.0
 LAST_LINES = 12
@@ -45,9 +45,11 @@ class Child:
     def pid(self) -> int:
         return self._popen.pid
 
-    def ended(self) -> str | None:
-        """How it ended, in words, or None while it runs."""
-        status = self._popen.poll()
+    def ended(self, within: float = 0.0) -> str | None:
+        """How it ended, in words, or None when it still runs after ``within`` seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(within)
+        status = self._popen.returncode
         if status is None:
             return None
         if status < 0:
@@ -58,13 +60,17 @@ class Child:
         return self._popen.wait(timeout)
 
     def stop(self) -> None:
-        """Ask it to end, then make it; returns when it is gone. Harmless when it is."""
+        """Ask it to end, then make it and its whole group; harmless when they are gone."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._popen.pid, number)
+            self._signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(GRACE_SECONDS)
-                return
+                break
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, number)
 
 
 class Runner:
@@ -194,5 +200,5 @@ class Runner:
         lines = [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
         shown = "".join(f"\n    {line}" for line in lines)
         if "No space left on device" in text:
-            hint = "the disk is full; free some space and run the same command again"
+            hint = DISK_FULL
         raise EnvironmentFailed(f"{what} failed with status {status}{shown}", hint=hint, log=log)

@@ -99,7 +99,7 @@ def saved_system(job: Job, build: Build) -> Entry | None:
     try:
         return job.store.get("snapshot", inputs, make)
     except EnvironmentFailed as error:
-        job.ui.say(f"no warm start: {error.message}")
+        job.ui.say(f"no warm start: {error.message}" + (f"; {error.hint}" if error.hint else ""))
         return None
 
 

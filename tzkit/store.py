@@ -20,11 +20,12 @@ from typing import Any
 
 from filelock import FileLock
 
-from tzkit.errors import EnvironmentFailed
+from tzkit.errors import DISK_FULL, EnvironmentFailed
 
 KEPT_PER_NAME = 3
 KEY_DIGITS = 16
 MAKING = ".making-"
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Store:
                     return Entry(final, key, cached=True)
                 self._make(name, final, make)
         except OSError as error:
-            raise disk_error(error, final) from error
+            raise cannot_write(error, final) from error
         return Entry(final, key, cached=False)
 
     def _make(self, name: str, final: Path, make: Callable[[Path], None]) -> None:
@@ -141,14 +142,21 @@ def write_whole(path: Path, data: str | bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise disk_error(error, path) from error
+        raise cannot_write(error, path) from error
 
 
-def disk_error(error: OSError, path: Path) -> EnvironmentFailed:
+def disk_error(error: OSError) -> EnvironmentFailed | None:
+    """The error in words if it is about room or permission to write, else None."""
+    if error.errno not in DISK_ERRORS:
+        return None
+    return cannot_write(error, Path(error.filename or "a log"))
+
+
+def cannot_write(error: OSError, path: Path) -> EnvironmentFailed:
     """An operating system's refusal, in words."""
     hint = None
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        hint = "the disk is full; free some space and run the same command again"
+        hint = DISK_FULL
     elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         hint = "make the folder writable for this user"
     return EnvironmentFailed(f"cannot write {path}: {error.strerror}", hint=hint)

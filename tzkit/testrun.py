@@ -20,6 +20,7 @@ from tzkit.job import Job, point_latest
 from tzkit.pipeline import Build, BuildOptions
 from tzkit.report import Boot, RunRecord, Suite
 from tzkit.session import Session, open_session
+from tzkit.store import disk_error
 from tzkit.suites import darknetp, xtest
 from tzkit.suites.darknetp import Partition
 from tzkit.suites.darknetp_judge import judge_predict, judge_train, judge_usage
@@ -55,6 +56,11 @@ class TestOptions:
         chosen = [suite for suite in report.SUITES if only in (None, suite) or suite == "boot"]
         suites = tuple(suite for suite in chosen if suite != "xtest" or xtest != "none")
         return cls(Partition.parse(pp), xtest, suites, keep, cold)
+
+    def check_network(self, layers: int) -> None:
+        """Raises RequestError when the partition will be used and lies outside the network."""
+        if "train" in self.suites or "predict" in self.suites:
+            self.partition.check(layers)
 
 
 @dataclass
@@ -92,6 +98,11 @@ def run_tests(job: Job, build: BuildOptions, options: TestOptions, timeout: floa
         _run(job, build, options, timeout, findings)
     except TzkitError as error:
         findings.note(error=error)
+    except OSError as error:
+        failure = disk_error(error)
+        if failure is None:
+            raise
+        findings.note(error=failure)
     except KeyboardInterrupt:
         findings.note(interrupted=True)
     return _report(job, findings)
@@ -230,7 +241,7 @@ def _run_darknetp(
         )
         findings.note_darknetp(train=judge_train(run, partition, asked))
     with findings.lock:
-        del findings.progress["darknetp"]
+        findings.progress.pop("darknetp", None)
 
 
 def _report(job: Job, findings: Findings) -> int:

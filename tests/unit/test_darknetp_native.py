@@ -373,6 +373,13 @@ def test_weights_do_not_depend_on_subdivisions(work: Workspace) -> None:
     assert work.trained(*partition(4, 10), cfg=cfg) == work.trained()
 
 
+def test_the_batch_of_the_command_line_replaces_the_cfgs(work: Workspace) -> None:
+    four = work.write("cfg/four.cfg", NET.replace("batch=8", "batch=4") + LAYERS)
+    assert work.trained("-batch", "4") == work.trained(cfg=four) != work.trained()
+    parts = work.write("cfg/parts.cfg", NET.replace("subdivisions=1", "subdivisions=4") + LAYERS)
+    refused(work.train("-batch", "3", cfg=parts), "-batch 3: cannot be divided into subdivisions=4")
+
+
 def test_a_network_may_end_in_softmax(work: Workspace) -> None:
     cfg = work.write("cfg/tiny.cfg", NET + LAYERS.replace("[cost]\ntype=sse\n", ""))
     assert work.trained(*partition(4, 9), cfg=cfg) == work.trained(cfg=cfg)

@@ -88,6 +88,7 @@ class Console:
         self.names = names
         self.log = log
         self.closed = False
+        self.received = 0  # bytes so far
         self._lock = lock
         self._serial = serial
         self._pacing = pacing
@@ -119,6 +120,11 @@ class Console:
             with self._lock:
                 self._taps.remove(tap)
 
+    def note(self, line: Line) -> None:
+        """Put a line of ours into the log, which nobody hears."""
+        with self._lock:
+            self.log.note(line)
+
     def send(self, text: str) -> None:
         """Type ``text``. Raises OSError when the other end is gone."""
         data = text.encode()
@@ -135,6 +141,7 @@ class Console:
         except (EOF, OSError):
             self.closed = True
             return self.take_partial(seconds)
+        self.received += len(data)
         return [self._publish(seconds, text) for text in self._splitter.feed(data)]
 
     def take_partial(self, seconds: float) -> list[Line]:

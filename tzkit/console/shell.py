@@ -26,6 +26,9 @@ PIECE = 150
 ATTEMPT_SECONDS = 2.0
 PIECE_SECONDS = 30.0
 
+# How much of a command messages and logs show.
+SHOWN = 160
+
 BEGIN, END = "tzkit:begin:", "tzkit:end:"
 INTERRUPT, KILL_LINE = "\x03", "\x15"
 
@@ -82,6 +85,7 @@ class Shell:
         """
         if _FORBIDDEN.search(command):
             raise RequestError(f"this command holds control characters: {command!r}")
+        self._console.note(Line(self.target.seconds, f"$ {_shortened(command)}"))
         typed = f"( eval {shlex.quote(command)} ) </dev/null"
         if len(typed.encode()) > LONGEST_TYPED:
             typed = self._store_in_pieces(command)
@@ -207,6 +211,7 @@ class _Output:
         self._began: float | None = None
         self._ending = False
         self._lines: list[Line] = []
+        self._empty: Line | None = None
         self._ended = 0.0
 
     def take(self, line: Line) -> int | None:
@@ -221,18 +226,21 @@ class _Output:
         elif self._ending or self._frame.ends_torn_in(line.text):
             self._ending = True
         else:
-            self._lines.append(line)
-            if self._on_line is not None:
-                self._on_line(line)
+            self._add(line)
         return None
+
+    def _add(self, line: Line) -> None:
+        """An empty line waits for the next: the end marker, which starts with one, may follow."""
+        ready = [held for held in (self._empty, line if line.text else None) if held]
+        self._empty = None if line.text else line
+        for one in ready:
+            self._lines.append(one)
+            if self._on_line is not None:
+                self._on_line(one)
 
     @property
     def text(self) -> str:
-        """The output; the newline that the end marker starts with is not part of it."""
-        texts = [line.text for line in self._lines]
-        if texts and not texts[-1]:
-            texts.pop()
-        return "".join(f"{text}\n" for text in texts)
+        return "".join(f"{line.text}\n" for line in self._lines)
 
     @property
     def seconds(self) -> float:
@@ -242,4 +250,4 @@ class _Output:
 def _shortened(command: str) -> str:
     """The first line of a command, short enough for a message."""
     first, *rest = command.strip().splitlines() or [""]
-    return first[:77] + "..." if rest or len(first) > 80 else first
+    return f"{first[:SHOWN]}..." if rest or len(first) > SHOWN else first

@@ -19,7 +19,8 @@ from tzkit.errors import TargetDied
 POLL_SECONDS = 0.05
 LAST_WORDS_SECONDS = 0.1
 SHOWN_LINES = 12
-CATCH_UP_READS = 1000
+# More than the lines can hold unread; a target that never pauses must not keep us reading.
+CATCH_UP_BYTES = 1 << 19
 
 _GONE_HINT = "the last lines of both consoles and the log of the emulator tell why"
 
@@ -56,6 +57,7 @@ class Target:
         self._events: list[Event] = []
         self._judged = 0
         self._closing = threading.Event()
+        self._unwritten: OSError | None = None
         self._consoles = tuple(
             Console(
                 names,
@@ -66,7 +68,7 @@ class Target:
             )
             for names, serial in _by_line(lines)
         )
-        self._thread = threading.Thread(target=self._drain, name="consoles", daemon=True)
+        self._thread = threading.Thread(target=self._keep_drained, name="consoles", daemon=True)
 
     def __enter__(self) -> Target:
         self._thread.start()
@@ -141,10 +143,13 @@ class Target:
     def check(self, what: str, tolerate: Collection[str] = ()) -> None:
         """Raise TargetDied if something fatal was seen that nobody has been told of yet.
 
-        What leaves the target dead is raised by every check from then on.
+        What leaves the target dead is raised by every check from then on. Raises OSError when
+        the logs cannot be written any more.
         """
         if self._abort.is_set():
             raise KeyboardInterrupt(f"interrupted while waiting for {what}")
+        if self._unwritten is not None:
+            raise self._unwritten
         self._notice_end()
         with self._lock:
             while self._judged < len(self._events):
@@ -162,13 +167,11 @@ class Target:
     def catch_up(self) -> None:
         """Read everything the target has written until now, on all consoles."""
         with self._lock:
-            for _ in range(CATCH_UP_READS):
-                ready = self._poll(0)
+            enough = self._received() + CATCH_UP_BYTES
+            while self._received() < enough and (ready := self._poll(0)):
                 for console in ready:
                     for line in console.read(self.seconds):
                         self._look(console, line)
-                if not ready:
-                    break
             for console in self._consoles:
                 if console.closed:
                     self._gone(console)
@@ -179,6 +182,12 @@ class Target:
             console.send(text)
         except OSError:
             self.catch_up()
+
+    def _keep_drained(self) -> None:
+        try:
+            self._drain()
+        except OSError as error:
+            self._unwritten = error
 
     def _drain(self) -> None:
         while not self._closing.is_set():
@@ -197,6 +206,9 @@ class Target:
         for descriptor in by_fd:
             poll.register(descriptor, select.POLLIN)
         return [by_fd[descriptor] for descriptor, _ in poll.poll(timeout * 1000)]
+
+    def _received(self) -> int:
+        return sum(console.received for console in self._consoles)
 
     def _look_at_partials(self) -> None:
         """A line that never ends, because the target hangs, may be the one that says why."""

@@ -76,6 +76,10 @@ class Transcript:
         self._kept.append(line)
         self._file.write(f"{line}\n")
 
+    def note(self, line: Line) -> None:
+        """A line of ours, for whoever reads the file: a command, which the target did not echo."""
+        self._file.write(f"{line}\n")
+
     @property
     def kept(self) -> tuple[Line, ...]:
         """The last KEPT_LINES lines."""

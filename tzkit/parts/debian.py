@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from tzkit.board import Debian
-from tzkit.errors import EnvironmentFailed
+from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.process import Runner
 from tzkit.store import Entry, Store, digest_of, file_sha256, write_whole
 from tzkit.ui import Step
@@ -34,6 +34,7 @@ FORMAT = 1
 
 # Which of mmdebstrap's messages mean that trying again can help, or what else does.
 ADVICE = (
+    (r"No space left|enough free space", DISK_FULL),
     (r"Mirror sync in progress|Hash Sum mismatch|File has unexpected size",
      "the mirror is being updated; wait some minutes and run the same command again"),
     (r"Temporary failure resolving|Could not resolve|Could not connect|Network is unreachable"
@@ -44,7 +45,6 @@ ADVICE = (
      "the mirror lacks the file named above; try again later or use another mirror"),
     (r"NO_PUBKEY|not signed|signature|keyring",
      "Debian's archive keys are missing or too old here: install debian-archive-keyring"),
-    (r"No space left", "the disk is full; free some space and run the same command again"),
 )  # fmt: skip
 
 
@@ -157,10 +157,9 @@ def _download(
             runner.run(argv, what="fetching Debian packages", log=log, timeout=DEADLINE_SECONDS)
             break
         except EnvironmentFailed as error:
-            if attempt == ATTEMPTS or not log.exists():
-                raise EnvironmentFailed(
-                    error.message, hint=advice(log) or error.hint, log=log
-                ) from error
+            hint = advice(log) or error.hint
+            if attempt == ATTEMPTS or not log.exists() or hint == DISK_FULL:
+                raise EnvironmentFailed(error.message, hint=hint, log=log) from error
             step.update(f"try {attempt} failed, again in {PAUSE_SECONDS:.0f} s")
             time.sleep(PAUSE_SECONDS)
     parts = _describe(debian, destination)

@@ -20,7 +20,7 @@ from tzkit.errors import RequestError
 from tzkit.suites.darknetp_output import is_iteration, read_secure
 
 PROGRAM = "darknetp"
-TRAIN_ITERATIONS = 25
+TRAIN_ITERATIONS = 20
 PREDICTIONS = 3  # held-out images of a run
 SEED = 1
 TOP = 5
@@ -45,6 +45,14 @@ class Partition:
                 f"--pp {text}: not a partition", hint="write START:END, such as --pp 4:10"
             )
         return cls(int(match[1]), int(match[2]))
+
+    def check(self, layers: int) -> None:
+        """Raises RequestError when a network of that many layers cannot be cut so."""
+        if self.end >= layers:
+            raise RequestError(
+                f"--pp {self}: outside the network, whose layers are 0 to {layers - 1}",
+                hint=f"write START:END within 0:{layers - 1}",
+            )
 
     def __str__(self) -> str:
         return f"{self.start}:{self.end}"
@@ -81,9 +89,11 @@ def run_train(
     on_iteration: Callable[[int], None] = lambda number: None,
 ) -> DarknetpRun:
     """Train from scratch; ``on_iteration`` is told how many have ended."""
+    batch = dataset.training_batch
     words = [
         *("classifier", "train", *_flags(partition)),
         *("-iterations", str(iterations), "-seed", str(seed)),
+        *(("-batch", str(batch)) if batch else ()),
         *(str(dataset.data_cfg), str(dataset.network_cfg)),
     ]
     ended = 0
