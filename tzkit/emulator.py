@@ -167,12 +167,20 @@ class Emulator:
         """End QEMU and free everything."""
         self.child.stop()
         if not self._loop.is_closed():
-            if self._connected:
-                with contextlib.suppress(QMPError, OSError, EOFError):
-                    self._loop.run_until_complete(self._client.disconnect())
+            # An interrupt may have come in the middle of a command: nobody asks for its result.
+            self._loop.set_exception_handler(lambda loop, context: None)
+            self._loop.run_until_complete(self._end_monitor())
             self._loop.close()
         for end in (*self.serials, self._monitor):
             end.close()
+
+    async def _end_monitor(self) -> None:
+        with contextlib.suppress(QMPError, OSError, EOFError):
+            await self._client.disconnect()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def _await_monitor(self) -> None:
         """The monitor answers once QEMU has taken all its options and files."""

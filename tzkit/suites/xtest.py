@@ -94,8 +94,8 @@ class XtestResult:
     """The verdict over all shards; ``reasons`` say in words why it is not a pass.
 
     ``fail`` means that a test failed, ``error`` that the evidence is missing or contradicts
-    itself. ``cases_skipped`` were not asked for (smoke) or not run by any shard. ``seconds`` is
-    the sum over the shards, which may have run at the same time.
+    itself. ``cases_skipped`` were not asked for (smoke) or not run by any shard. ``seconds`` are
+    those of the longest shard: they run side by side.
     """
 
     verdict: Verdict
@@ -175,7 +175,7 @@ def judge(runs: Sequence[ShardRun], level: Level) -> XtestResult:
         cases_skipped=max((_total(output) for output in outputs), default=0) - ran,
         subtests=sum(output.subtests.total for output in outputs if output.subtests),
         subtests_failed=sum(output.subtests.failed for output in outputs if output.subtests),
-        seconds=round(sum(run.seconds for run in runs), 3),
+        seconds=round(max((run.seconds for run in runs), default=0.0), 3),
         reasons=tuple(reasons),
         details=tuple(cases),
     )
