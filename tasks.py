@@ -149,10 +149,11 @@ def clean(c: Context, common: Common, all: bool = False) -> None:
     commands.clean(common, all)
 
 
-@task(*TALK)
+@task("install", *TALK)
 def test(c: Context, common: Common, system: bool = False, only_system: bool = False) -> None:
     """The project's tests: native C and Python; --system adds those that boot OP-TEE."""
-    raise Exit(code=develop.run_tests(c, unit=not only_system, system=system or only_system))
+    kinds = {"unit": not only_system, "system": system or only_system}
+    raise Exit(code=develop.run_tests(c, install=common.install, **kinds))
 
 
 @task(*TALK)

@@ -20,10 +20,10 @@ BOARD = "qemu_v8"
 PYTHON = (sys.executable, "-m")
 
 
-def run_tests(c: Context, *, unit: bool, system: bool) -> int:
+def run_tests(c: Context, *, install: bool, unit: bool, system: bool) -> int:
     """Run the chosen kinds of tests; the first failing kind's exit status, or 0."""
     workspace = Workspace.of_checkout()
-    _prepare(workspace)
+    _prepare(workspace, install)
     commands: list[Sequence[str]] = []
     if unit:
         commands.append(("make", "-C", "tests/c", "check"))
@@ -43,9 +43,9 @@ def run_linters(c: Context) -> int:
     return _run_all(c, commands)
 
 
-def _prepare(workspace: Workspace) -> None:
+def _prepare(workspace: Workspace, install: bool) -> None:
     board = load_board(workspace.boards, BOARD)
-    job = Job(workspace, board, Ui(), log_folder(workspace, board, "test"))
+    job = Job(workspace, board, Ui(), log_folder(workspace, board, "test"), install)
     prepare_host(job, emulate=True)
     doctor.ensure(doctor.DEVELOPMENT, job.runner, job.ui, job.log("install"), job.install)
 

@@ -124,8 +124,10 @@ class Emulator:
             incoming = None if state is None else stack.enter_context(state.open("rb")).fileno()
             argv = qemu_argv(board, image, fds[1:], fds[0], incoming)
             inherited = fds if incoming is None else [*fds, incoming]
+            # Killed while it starts, QEMU leaves a file behind: rather here than in /tmp.
+            scratch = {"TMPDIR": str(log.parent)}
             try:
-                child = runner.start(argv, output=output, pass_fds=inherited)
+                child = runner.start(argv, output=output, env=scratch, pass_fds=inherited)
             except BaseException:
                 for end in ours:
                     end.close()

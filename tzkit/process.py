@@ -114,14 +114,14 @@ class Runner:
         argv: Argv,
         *,
         output: IO[bytes],
-        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> Child:
         """Start and return at once; both streams go to ``output``. The caller owns the child.
 
         Call from the main thread: the kernel ends the child with the *thread* that started it.
         """
-        return Child(self._popen(argv, cwd, None, output, subprocess.STDOUT, pass_fds), argv)
+        return Child(self._popen(argv, None, env, output, subprocess.STDOUT, pass_fds), argv)
 
     def _run_logged(
         self,
