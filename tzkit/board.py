@@ -11,22 +11,16 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tomli
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tzkit.errors import RequestError
+from tzkit.toml import Table, read_toml
 from tzkit.units import parse_size, show_size
 
 PAGE = 4096
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 PageSize = Annotated[int, BeforeValidator(parse_size), Field(gt=0, multiple_of=PAGE)]
-
-
-class Table(BaseModel):
-    """A table of a board file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SecureMemory(Table):
@@ -167,23 +161,4 @@ def load_board(folder: Path, name: str) -> Board:
 
 def read_board(path: Path) -> Board:
     """Read one board file. Raises RequestError with every mistake, each with its key."""
-    try:
-        content = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        raise RequestError(f"{path}: {error}", hint="mend the file") from error
-    try:
-        return Board.model_validate({"name": path.stem, **content})
-    except ValidationError as error:
-        raise RequestError(explain(path, error), hint="mend the file") from error
-
-
-def explain(path: Path, error: ValidationError) -> str:
-    """All mistakes pydantic found, one line each."""
-    lines = []
-    for mistake in error.errors():
-        key = ".".join(str(part) for part in mistake["loc"]) or "(file)"
-        text = {"extra_forbidden": "unknown key", "missing": "this key is missing"}.get(
-            mistake["type"], mistake["msg"].removeprefix("Value error, ")
-        )
-        lines.append(f"{path}: {key}: {text}")
-    return "\n".join(lines)
+    return read_toml(path, Board, name=path.stem)

@@ -7,31 +7,19 @@ stage asks for its files as one folder, the suites for the summary of what is in
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-import tomli
-from PIL import Image
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from tzkit.board import explain
+from tzkit.digits import write_digits
 from tzkit.errors import RequestError
+from tzkit.toml import Table, read_toml
 
 DESCRIPTOR = "dataset.toml"
-
-# The digits as published: counts of set pixels, and what is made of them.
-COUNTS_EDGE = 8  # 8 x 8 counts,
-COUNT_MAX = 16  # each of a block of 4 x 4 pixels
-CLASSES = 10
-WHITE = 255
-DIGIT_EDGE = 20  # MNIST's measures: a digit of 20 x 20 pixels
-IMAGE_EDGE = 28  # in the middle of 28 x 28
-TRAIN_PERCENT = 80  # of the images of each class, the first ones; the rest is held out
 
 
 # ---- The descriptor ----
@@ -53,12 +41,6 @@ RelativePath = Annotated[PurePosixPath, AfterValidator(_inside)]
 AbsolutePath = Annotated[PurePosixPath, AfterValidator(_absolute)]
 
 
-class Table(BaseModel):
-    """A table of a descriptor."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class Example(Table):
     """An image that was not trained on, and the name a prediction must print for it."""
 
@@ -67,7 +49,7 @@ class Example(Table):
 
 
 class Digits(Table):
-    """Images and lists made from the UCI digits by :func:`write_digits`."""
+    """Images and lists made from the UCI digits by :func:`~tzkit.digits.write_digits`."""
 
     csv: RelativePath
     folder: RelativePath
@@ -147,14 +129,7 @@ def layer_count(dataset: Dataset) -> int:
 
 def read_descriptor(path: Path) -> Descriptor:
     """Read one ``dataset.toml``. Raises RequestError with every mistake, each with its key."""
-    try:
-        content = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        raise RequestError(f"{path}: {error}", hint="mend the file") from error
-    try:
-        return Descriptor.model_validate(content)
-    except ValidationError as error:
-        raise RequestError(explain(path, error), hint="mend the file") from error
+    return read_toml(path, Descriptor)
 
 
 # ---- The files on the target ----
@@ -259,86 +234,3 @@ def _locate(root: PurePosixPath, tree: Path, path: str) -> Path | None:
 def _lines(path: Path) -> list[str]:
     # File names of any encoding survive.
     return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-
-
-# ---- The UCI digits ----
-
-
-@dataclass(frozen=True)
-class Digit:
-    """One row of the published data: its place, 64 counts row by row, its class."""
-
-    index: int
-    counts: tuple[int, ...]
-    label: int
-
-    @property
-    def file_name(self) -> str:
-        """DarkneTZ's pattern: the class is part of the name."""
-        return f"t_{self.index:05}_c{self.label}.png"
-
-
-def write_digits(csv: Path, destination: Path, target: PurePosixPath) -> None:
-    """Make ``images/``, ``digits.train.list`` and ``digits.valid.list`` from the UCI digits.
-
-    ``csv`` is gzip-compressed: 64 counts from 0 to 16 and the class per line. ``target`` is where
-    ``destination`` will be on the target; the lists hold absolute paths below it. Raises
-    RequestError for a file of another form.
-    """
-    digits = read_digits(csv)
-    images = destination / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    for digit in digits:
-        # Stored rather than compressed: the bytes do not depend on a version of zlib.
-        render_digit(digit.counts).save(images / digit.file_name, compress_level=0)
-    for name, part in zip(("train", "valid"), split_digits(digits), strict=True):
-        lines = "".join(f"{target}/images/{digit.file_name}\n" for digit in part)
-        (destination / f"digits.{name}.list").write_text(lines, encoding="utf-8")
-
-
-def read_digits(csv: Path) -> list[Digit]:
-    """Read the published data. Raises RequestError with file and line."""
-    try:
-        with gzip.open(csv, "rt", encoding="ascii") as stream:
-            lines = stream.read().splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise RequestError(f"{csv}: {error}", hint="restore the file") from error
-    return [_parse_digit(csv, index, line) for index, line in enumerate(lines)]
-
-
-def _parse_digit(csv: Path, index: int, line: str) -> Digit:
-    fields = line.split(",")
-    numbers = [int(field) for field in fields if field.isdecimal()]
-    well_formed = len(numbers) == len(fields) == COUNTS_EDGE**2 + 1
-    if not well_formed or max(numbers[:-1]) > COUNT_MAX or numbers[-1] >= CLASSES:
-        raise RequestError(
-            f"{csv}, line {index + 1}: expected {COUNTS_EDGE**2} counts from 0 to {COUNT_MAX} "
-            f"and a digit, separated by commas",
-            hint="restore the file",
-        )
-    return Digit(index, tuple(numbers[:-1]), numbers[-1])
-
-
-def split_digits(digits: list[Digit]) -> tuple[list[Digit], list[Digit]]:
-    """Training and held-out part, both in the published order: of each class the last fifth."""
-    classes: dict[int, list[Digit]] = defaultdict(list)
-    for digit in digits:
-        classes[digit.label].append(digit)
-    training = {
-        digit for part in classes.values() for digit in part[: len(part) * TRAIN_PERCENT // 100]
-    }
-    return (
-        [digit for digit in digits if digit in training],
-        [digit for digit in digits if digit not in training],
-    )
-
-
-def render_digit(counts: tuple[int, ...]) -> Image.Image:
-    """The 8 x 8 counts as a grey image that looks like MNIST's: white on black, 28 x 28."""
-    pixels = bytes(count * WHITE // COUNT_MAX for count in counts)
-    small = Image.frombytes("L", (COUNTS_EDGE, COUNTS_EDGE), pixels)
-    digit = small.resize((DIGIT_EDGE, DIGIT_EDGE), Image.Resampling.BICUBIC)
-    image = Image.new("L", (IMAGE_EDGE, IMAGE_EDGE))
-    margin = (IMAGE_EDGE - DIGIT_EDGE) // 2
-    image.paste(digit, (margin, margin))
-    return image

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tzkit import datasets, doctor
+from tzkit import datasets, digits, doctor
 from tzkit.board import Board
 from tzkit.build import application, firmware, image
 from tzkit.build.application import TaMemory
@@ -118,7 +118,7 @@ def build(job: Job, options: BuildOptions) -> Build:
 def _write_dataset(job: Job, dataset: Dataset) -> tuple[Entry, DatasetSummary]:
     inputs = {
         "folder": digest_of_tree(dataset.folder),
-        "code": file_sha256(Path(datasets.__file__)),
+        "code": [file_sha256(Path(module.__file__ or "")) for module in (datasets, digits)],
     }
 
     def make(destination: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tzkit import datasets
 from tzkit.datasets import Dataset, DatasetSummary
+from tzkit.digits import read_digits
 from tzkit.errors import RequestError
 from tzkit.store import digest_of_tree
 
@@ -46,8 +47,8 @@ def test_same_input_same_bytes(tree: Path, tmp_path: Path) -> None:
 
 
 def test_the_data_is_what_was_published() -> None:
-    digits = datasets.read_digits(DIGITS_CSV)
-    per_class = [sum(digit.label == label for digit in digits) for label in range(10)]
+    rows = read_digits(DIGITS_CSV)
+    per_class = [sum(digit.label == label for digit in rows) for label in range(10)]
     assert per_class == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
@@ -84,7 +85,7 @@ def test_held_out_is_the_last_fifth_of_each_class(tree: Path) -> None:
 
 def test_every_path_carries_exactly_its_own_label(tree: Path) -> None:
     labels = (tree / "data/digits/labels.list").read_text().splitlines()
-    classes = {digit.file_name: digit.label for digit in datasets.read_digits(DIGITS_CSV)}
+    classes = {digit.file_name: digit.label for digit in read_digits(DIGITS_CSV)}
     for path in listed(tree, "train") + listed(tree, "valid"):
         matching = [index for index, label in enumerate(labels) if label in path]
         assert matching == [classes[PurePosixPath(path).name]], path
@@ -131,7 +132,7 @@ def test_a_malformed_row_is_refused_with_its_line(tmp_path: Path, line: str) -> 
     csv = tmp_path / "digits.csv.gz"
     csv.write_bytes(gzip.compress(f"{csv_line()}\n{line}\n{csv_line()}\n".encode()))
     with pytest.raises(RequestError, match=r"digits\.csv\.gz, line 2: expected 64 counts"):
-        datasets.read_digits(csv)
+        read_digits(csv)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: Callable[[bytes], byt
     csv = tmp_path / "digits.csv.gz"
     csv.write_bytes(damage(DIGITS_CSV.read_bytes()))
     with pytest.raises(RequestError, match=r"digits\.csv\.gz"):
-        datasets.read_digits(csv)
+        read_digits(csv)
 
 
 # ---- A data set of one's own ----
