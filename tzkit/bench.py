@@ -27,6 +27,7 @@ from tzkit.suites import darknetp
 from tzkit.suites.darknetp import DarknetpRun, Partition
 from tzkit.suites.darknetp_judge import judge_predict
 from tzkit.suites.darknetp_output import read_normal
+from tzkit.ui import QUIET, Ui
 from tzkit.workspace import Workspace
 
 RESULT = "bench.json"
@@ -130,7 +131,8 @@ class Bench:
             root = Path(name)
             for folder in COPIED:
                 shutil.copytree(here.root / folder, root / folder)
-            yield replace(self._job, workspace=Workspace(root, here.out, here.cache))
+            workspace = Workspace(root, here.out, here.cache)
+            yield replace(self._job, workspace=workspace, ui=Ui(QUIET))
 
     def _darknetp(self, built: Build) -> None:
         """Seconds per training iteration and per image, all in one session, side by side."""

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from filelock import FileLock
 from tzkit.errors import DISK_FULL, EnvironmentFailed
 
 KEPT_PER_NAME = 3
+IN_USE_SECONDS = 3600.0  # since a run asked for an entry
 KEY_DIGITS = 16
 MAKING = ".making-"
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
@@ -78,17 +80,15 @@ class Store:
         self._prune(name)
 
     def _prune(self, name: str) -> None:
-        """Forget all but the last few results of this name."""
-        entries = [
-            path
-            for path in self.root.glob(f"{name}-*")
-            if len(path.name) == len(name) + 1 + KEY_DIGITS
-        ]
-        entries.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in entries[KEPT_PER_NAME:]:
-            doomed = path.with_name(f"{MAKING}{path.name}")
-            path.rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+        """Forget results of this name, but the last few and those that a run may still use."""
+        length = len(name) + 1 + KEY_DIGITS
+        used = {p: p.stat().st_mtime for p in self.root.glob(f"{name}-*") if len(p.name) == length}
+        oldest = time.time() - IN_USE_SECONDS
+        for path in sorted(used, key=used.__getitem__, reverse=True)[KEPT_PER_NAME:]:
+            if used[path] < oldest:
+                doomed = path.with_name(f"{MAKING}{path.name}")
+                path.rename(doomed)
+                shutil.rmtree(doomed, ignore_errors=True)
 
     def drop(self, entry: Entry) -> None:
         """Throw an entry away that proved to be unusable."""

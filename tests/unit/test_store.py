@@ -108,6 +108,13 @@ def test_old_entries_are_forgotten(tmp_path: Path) -> None:
     assert {store.path("thing", {"n": n}).exists() for n in (0, 1, 2, 3)} == {False}
 
 
+def test_entries_in_use_are_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number in range(6):
+        store.get("thing", {"n": number}, write_result)
+    assert all(store.path("thing", {"n": n}).exists() for n in range(6))
+
+
 def test_tree_digest_sees_content_and_names_not_caches(tmp_path: Path) -> None:
     (tmp_path / "a.c").write_text("1")
     first = digest_of_tree(tmp_path)
