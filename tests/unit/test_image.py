@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""Base system and payload, packed from a small stand-in for the unpacked Debian packages."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tzkit.board import Board, load_board
+from tzkit.build import image
+from tzkit.build.application import RESUME, TA_FILE
+from tzkit.errors import DISK_FULL, EnvironmentFailed
+from tzkit.job import Job
+from tzkit.store import Entry
+from tzkit.ui import QUIET, Ui
+from tzkit.workspace import Workspace
+
+CHECKOUT = Workspace.of_checkout()
+HOST_PROGRAM = Path("/usr/bin/true")  # any program of this machine that is linked dynamically
+
+
+def needed_by_host_program() -> dict[str, Path]:
+    """Where this machine has the libraries of its program, the loader included."""
+    said = subprocess.run(["ldd", HOST_PROGRAM], capture_output=True, text=True, check=True).stdout
+    words = [word for line in said.splitlines() for word in line.split() if word.startswith("/")]
+    return {Path(word).name: Path(word) for word in words}
+
+
+@pytest.fixture
+def sysroot(tmp_path: Path) -> Entry:
+    root = tmp_path / "sysroot"
+    files = {"usr/bin/tool": HOST_PROGRAM.read_bytes(), "usr/lib/optee_armtz/a.ta": b"signed"}
+    for name, path in needed_by_host_program().items():
+        files[f"usr/lib/some-linux-gnu/{name}"] = path.read_bytes()
+    for name in ("tee", "optee"):
+        files[f"usr/lib/modules/6/kernel/drivers/{name}.ko.xz"] = lzma.compress(name.encode())
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return Entry(root, "sysroot-key", cached=False)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Entry:
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host" / RESUME).write_text("resume")
+    return Entry(tmp_path / "host", "host-key", cached=False)
+
+
+@pytest.fixture
+def board() -> Board:
+    usual = load_board(CHECKOUT.boards, "qemu_v8")
+    rootfs = usual.rootfs.model_copy(
+        update={
+            "programs": ("usr/bin/tool",),
+            "trusted_applications": ("usr/lib/optee_armtz/*.ta",),
+            "files": (),
+        }
+    )
+    kernel = usual.kernel.model_copy(update={"modules": ("tee", "optee")})
+    return usual.model_copy(update={"rootfs": rootfs, "kernel": kernel})
+
+
+def job_in(folder: Path, board: Board) -> Job:
+    workspace = Workspace(CHECKOUT.root, folder / "out", folder / "cache")
+    return Job(workspace, board, Ui(QUIET), folder / "logs")
+
+
+def build_base(folder: Path, board: Board, sysroot: Entry, host: Entry) -> bytes:
+    built = image.build_base(job_in(folder, board), sysroot, host)
+    assert [path.name for path in built.path.iterdir()] == [image.BASE]
+    return (built.path / image.BASE).read_bytes()
+
+
+def unpack(archive: bytes, folder: Path) -> Path:
+    folder.mkdir()
+    argv = ["cpio", "--extract", "--make-directories", "--quiet"]
+    subprocess.run(argv, input=gzip.decompress(archive), cwd=folder, check=True)
+    return folder
+
+
+def test_base_holds_what_the_board_names(
+    tmp_path: Path, board: Board, sysroot: Entry, host: Entry
+) -> None:
+    root = unpack(build_base(tmp_path / "one", board, sysroot, host), tmp_path / "root")
+    assert (root / "init").stat().st_mode & 0o777 == 0o755
+    assert (root / "usr/bin/tool").read_bytes() == HOST_PROGRAM.read_bytes()
+    assert (root / "lib/modules/optee.ko").read_bytes() == b"optee"
+    assert (root / "lib/optee_armtz/a.ta").read_bytes() == b"signed"
+    assert (root / "bin" / RESUME).read_text() == "resume"
+
+
+def test_base_has_the_libraries_its_programs_need(
+    tmp_path: Path, board: Board, sysroot: Entry, host: Entry
+) -> None:
+    root = unpack(build_base(tmp_path / "one", board, sysroot, host), tmp_path / "root")
+    assert needed_by_host_program().keys() <= {path.name for path in (root / "lib").iterdir()}
+
+
+def test_equal_content_gives_equal_bytes(
+    tmp_path: Path, board: Board, sysroot: Entry, host: Entry
+) -> None:
+    first = build_base(tmp_path / "one", board, sysroot, host)
+    assert build_base(tmp_path / "two", board, sysroot, host) == first
+
+
+def test_missing_library_is_named(
+    tmp_path: Path, board: Board, sysroot: Entry, host: Entry
+) -> None:
+    next(sysroot.path.glob("usr/lib/some-linux-gnu/libc.so*")).unlink()
+    with pytest.raises(EnvironmentFailed, match=r"libc\.so\S* is missing from"):
+        build_base(tmp_path / "one", board, sysroot, host)
+
+
+def build_payload(folder: Path, board: Board) -> Path:
+    (folder / "data").mkdir(parents=True)
+    for name, content in (("ta", b"ta"), ("darknetp", b"elf"), ("data/image", bytes(range(256)))):
+        (folder / name).write_bytes(content)
+    built = image.build_payload(
+        job_in(folder, board), folder / "ta", folder / "darknetp", folder / "data", "key"
+    )
+    assert [path.name for path in built.path.iterdir()] == [image.PAYLOAD]
+    return built.path / image.PAYLOAD
+
+
+def test_payload_is_a_file_system_of_one_size(tmp_path: Path, board: Board) -> None:
+    payload = build_payload(tmp_path, board)
+    assert payload.stat().st_size == image.PAYLOAD_SIZE
+    for name, content in {
+        f"{image.TA_FOLDER}/{TA_FILE}": b"ta",
+        f"{image.PROGRAM_FOLDER}/darknetp": b"elf",
+        f"{image.PAYLOAD_DATA}/image": bytes(range(256)),
+    }.items():
+        argv = ["/sbin/debugfs", "-R", f"cat /{name}", str(payload)]
+        assert subprocess.run(argv, capture_output=True, check=True).stdout == content
+
+
+def test_payload_that_is_too_large(
+    tmp_path: Path, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image is full, not the disk."""
+    monkeypatch.setattr(image, "PAYLOAD_SIZE", 1 << 20)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "huge").write_bytes(b"x" * (2 << 20))
+    with pytest.raises(EnvironmentFailed) as failed:
+        image.build_payload(
+            job_in(tmp_path, board), Path("/etc/hostname"), HOST_PROGRAM, tmp_path / "data", "key"
+        )
+    assert failed.value.hint is not None and failed.value.hint != DISK_FULL
+    assert "must fit into 1 MiB" in failed.value.hint

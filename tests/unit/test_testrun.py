@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""A test run: what it is asked, and its report in every ending; build and board are stand-ins."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tzkit import pipeline, testrun
+from tzkit.board import load_board
+from tzkit.errors import EnvironmentFailed, RequestError, TargetDied
+from tzkit.job import Job
+from tzkit.pipeline import BuildOptions
+from tzkit.suites import xtest
+from tzkit.suites.darknetp import Partition
+from tzkit.testrun import TestOptions, run_tests
+from tzkit.ui import QUIET, Ui
+from tzkit.workspace import Workspace
+
+
+def options(**given: Any) -> TestOptions:
+    flags: dict[str, Any] = {"pp": "4:10", "xtest": "full", "only": None}
+    return TestOptions.parse(**{**flags, "keep": False, "cold": False, **given})
+
+
+# ---- What is asked ----
+
+
+def test_everything_is_the_default() -> None:
+    asked = options()
+    assert asked.suites == ("boot", "xtest", "usage", "train", "predict")
+    assert (asked.partition, asked.xtest) == (Partition(4, 10), "full")
+
+
+@pytest.mark.parametrize(
+    ("given", "suites"),
+    [
+        ({"xtest": "none"}, ("boot", "usage", "train", "predict")),
+        ({"only": "xtest"}, ("boot", "xtest")),
+        ({"only": "train", "xtest": "none"}, ("boot", "train")),
+    ],
+)
+def test_selection(given: dict[str, Any], suites: tuple[str, ...]) -> None:
+    assert options(**given).suites == suites
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"xtest": "much"}, {"only": "boot"}, {"pp": "4"}, {"only": "xtest", "xtest": "none"}],
+)
+def test_wrong_requests(given: dict[str, Any]) -> None:
+    with pytest.raises(RequestError):
+        options(**given)
+
+
+def test_partition_must_lie_in_the_network_that_uses_it() -> None:
+    options().check_network(11)
+    with pytest.raises(RequestError, match="4:10: outside the network, whose layers are 0 to 9"):
+        options().check_network(10)
+    options(only="usage").check_network(3)
+
+
+# ---- How it ends ----
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    workspace = Workspace(Workspace.of_checkout().root, tmp_path / "out", tmp_path / "cache")
+    monkeypatch.setattr(pipeline, "prepare_host", lambda job, emulate: None)
+    board = load_board(workspace.boards, "qemu_v8")
+    folder = workspace.board_out(board.name) / "runs" / "now"
+    return Job(workspace, board, Ui(QUIET), folder)
+
+
+def report(job: Job) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((job.out / "latest" / "report.json").read_text())
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("problem", "code", "said"),
+    [
+        (EnvironmentFailed("no network"), 3, "environment: no network"),
+        (TargetDied("it panicked", kind="kernel-panic"), 4, "target died: it panicked"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 3, "No space left on device"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_every_ending_has_a_report(
+    job: Job, monkeypatch: pytest.MonkeyPatch, problem: BaseException, code: int, said: str
+) -> None:
+    def build(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(pipeline, "build", build)
+    assert run_tests(job, BuildOptions(), options(), None) == code
+    written = report(job)
+    assert (written["verdict"], written["exit_code"]) == ("error", code)
+    assert said in written["error"]
+    assert (job.folder / "junit.xml").exists()
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Sessions that only note when they are opened and closed."""
+    notes: list[str] = []
+
+    @contextmanager
+    def opened(job: Job, built: object, *, cold: bool, name: str = "") -> Iterator[Any]:
+        notes.append(f"open {name}")
+        target = SimpleNamespace(events=())
+        try:
+            yield SimpleNamespace(target=target, shell=name, boot_seconds=1.0, tee="4.5", warm=True)
+        finally:
+            notes.append(f"close {name}")
+
+    built = SimpleNamespace(parts=SimpleNamespace(parts=()))
+    monkeypatch.setattr(pipeline, "build", lambda *_: built)
+    monkeypatch.setattr(testrun, "open_session", opened)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    return notes
+
+
+def test_death_in_one_session_ends_the_others(
+    job: Job, monkeypatch: pytest.MonkeyPatch, sessions: list[str]
+) -> None:
+    """The second shard waits for ever; nobody waits for it."""
+
+    def die(*_: object) -> None:
+        raise TargetDied("it panicked", kind="kernel-panic")
+
+    def wait(*_: object, **__: object) -> None:
+        assert job.abort.wait(30)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(testrun, "_run_darknetp", die)
+    monkeypatch.setattr(xtest, "run_shard", wait)
+    began = time.monotonic()
+    assert run_tests(job, BuildOptions(), options(), None) == 4
+    assert time.monotonic() - began < 5
+    assert sessions == ["open ", "open 2", "close 2", "close "]
+    assert report(job)["error"] == "target died: it panicked"
+    assert [stage["verdict"] for stage in report(job)["stages"]] == ["pass", "error"]
+
+
+def test_suite_without_a_result_is_no_pass(
+    job: Job, monkeypatch: pytest.MonkeyPatch, sessions: list[str]
+) -> None:
+    """Nothing failed, nothing was found: not a pass."""
+    monkeypatch.setattr(testrun, "_run_darknetp", lambda *_: None)
+    assert run_tests(job, BuildOptions(), options(xtest="none"), None) == 1
+    assert report(job)["verdict"] == "error"
