@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import inspect
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -33,13 +34,14 @@ HELP = {
     "install": "install missing host tools without asking",
     "verbose": "say more",
     "quiet": "say only the result",
-    "timeout": "seconds that one command on the board may take",
+    "timeout": "seconds that one command on the board may take (darknetp task: 3600)",
     "pp": "layers in the TEE, START:END, both included",
     "xtest": "full, smoke or none",
     "only": "run only this suite: xtest, usage, train or predict",
     "keep": "when done, hand over the consoles instead of ending the system",
     "cold": "boot from reset instead of restoring the saved system",
-    "all": "also every other board and the download cache",
+    "get": "file on the board to copy into the folder of the run when done",
+    "all": "also the runs, every other board and the download cache",
     "repeat": "how often each thing is measured",
     "fresh": "also measure a fresh clone with an empty cache (minutes)",
     "system": "also the tests that boot OP-TEE in the emulator",
@@ -81,7 +83,7 @@ def task(*shared: str) -> Callable[[Callable[..., None]], Any]:
         parameters = [context, *own, *flags]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         names = [parameter.name.replace("_", "-") for parameter in parameters[1:]]
-        return invoke_task(help={name: HELP[name] for name in names})(run)
+        return invoke_task(help={name: HELP[name] for name in names}, auto_shortflags=False)(run)
 
     return decorate
 
@@ -132,9 +134,11 @@ def qemu_test(
 
 
 @task(*BUILD, "timeout")
-def darknetp(c: Context, common: Common, cold: bool = False) -> None:
+def darknetp(c: Context, common: Common, cold: bool = False, get: str | None = None) -> None:
     """Run one darknetp command line on the board: ./inv darknetp -- classifier predict ..."""
-    commands.darknetp(common, c.remainder, cold)
+    # invoke joins the words after "--" with blanks; what was quoted must stay one word.
+    words = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    commands.darknetp(common, words, cold, get)
 
 
 @task(*BUILD)
@@ -145,7 +149,7 @@ def bench(c: Context, common: Common, repeat: int = 3, fresh: bool = False) -> N
 
 @task("board", *TALK)
 def clean(c: Context, common: Common, all: bool = False) -> None:
-    """Remove what was built for a board; --all: for every board, and the download cache."""
+    """Remove what was built for a board, not its runs; --all: all output and the cache."""
     commands.clean(common, all)
 
 

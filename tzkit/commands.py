@@ -16,12 +16,15 @@ from tzkit import bench as benchmark
 from tzkit import datasets, doctor, dryrun, pipeline
 from tzkit.board import Board, load_board
 from tzkit.boardtable import board_details, boards_table
+from tzkit.console import Line
 from tzkit.consoles import hand_over
 from tzkit.errors import CheckFailed, RequestError
 from tzkit.job import Job, log_folder, new_run_folder
 from tzkit.pipeline import Build, BuildOptions
+from tzkit.process import quoted
 from tzkit.session import open_session
 from tzkit.testrun import TestOptions, run_tests
+from tzkit.transfer import get_file
 from tzkit.ui import NORMAL, QUIET, VERBOSE, Ui
 from tzkit.units import parse_size, show_size
 from tzkit.workspace import Workspace
@@ -137,7 +140,7 @@ def run(common: Common, cold: bool) -> None:
     built = pipeline.build(job, common.build_options())
     with open_session(job, built, cold=cold) as session:
         ui.say(f"{board.name} is up: OP-TEE {session.tee}, {session.boot_seconds:.1f} s")
-        hand_over(session, ui)
+        hand_over(session, ui, built.dataset.root)
 
 
 def qemu_test(common: Common, options: TestOptions) -> int:
@@ -153,31 +156,47 @@ def qemu_test(common: Common, options: TestOptions) -> int:
     return run_tests(job, common.build_options(), options, common.seconds)
 
 
-def darknetp(common: Common, arguments: str, cold: bool) -> None:
-    """Run one darknetp command line on the board; print what both worlds said.
+def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) -> None:
+    """Run one darknetp command line on the board; print what both worlds say.
 
-    Raises CheckFailed or RequestError when darknetp says so by its exit status.
+    ``get`` names a file on the board that is copied into the folder of the run afterwards. Raises
+    CheckFailed or RequestError when darknetp says so by its exit status.
     """
     workspace, board = _checked(common)
     ui = common.ui
+    command = quoted(["darknetp", *words])
     if common.dry_run:
         _print_all_commands(ui, workspace, board)
-        ui.show(f"darknetp {arguments}")
+        ui.show_line(command)
         return
     job = _booting_job(common)
     built = pipeline.build(job, common.build_options())
+    root = built.dataset.root
     with (
         open_session(job, built, cold=cold) as session,
         session.target.console("secure").tap() as secure,
     ):
-        done = session.shell.run(
-            f"cd {shlex.quote(str(built.dataset.root))} && darknetp {arguments}",
-            timeout=common.seconds or DARKNETP_SECONDS,
-            on_line=lambda line: ui.show_line(line.text),
-        )
-        for line in secure.waiting():
-            if common.verbose or not line.text.startswith(CORE_DEBUG):
-                ui.show_line(f"secure| {line.text}")
+
+        def show_secure() -> None:
+            for line in secure.waiting():
+                if common.verbose or not line.text.startswith(CORE_DEBUG):
+                    ui.show_line(f"secure| {line.text}")
+
+        def show(line: Line) -> None:
+            show_secure()
+            ui.show_line(line.text)
+
+        try:
+            done = session.shell.run(
+                f"cd {shlex.quote(str(root))} && {command}",
+                timeout=common.seconds or DARKNETP_SECONDS,
+                on_line=show,
+            )
+        finally:
+            show_secure()
+        if get is not None:
+            copied = get_file(session.shell, root / get, job.folder)
+            ui.say(f"copied {root / get} to {copied}")
     if done.status:
         kind = RequestError if done.status == REQUEST_STATUS else CheckFailed
         raise kind(
@@ -202,10 +221,11 @@ def bench(common: Common, repeat: int, fresh: bool) -> None:
 
 
 def clean(common: Common, everything: bool) -> None:
-    """Remove what was built for a board; with ``everything`` the download cache too."""
+    """Remove what was built for a board, not its runs; with ``everything`` all output and cache."""
     workspace = Workspace.of_checkout()
     load_board(workspace.boards, common.board)
-    doomed = [workspace.board_out(common.board)]
+    out = workspace.board_out(common.board)
+    doomed = [out / "build", out / "logs"]
     if everything:
         doomed = [workspace.out, workspace.cache]
     for path in doomed:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shlex
 import sys
 import termios
 import tty
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from tzkit.session import Session
@@ -22,11 +24,11 @@ from tzkit.ui import Ui
 LEAVE = b"\x1d"  # Ctrl-], as telnet and virsh do
 POLL_SECONDS = 0.1
 SECURE_MARK = b"secure| "
-INTERACTIVE_SHELL = "stty echo sane; PS1='# '; clear\n"
+INTERACTIVE_SHELL = "stty echo sane; cd {root}; PS1='# '\n"
 
 
-def hand_over(session: Session, ui: Ui) -> None:
-    """Connect the terminal with the board until the user leaves or the board ends."""
+def hand_over(session: Session, ui: Ui, root: PurePosixPath) -> None:
+    """Connect the terminal with a shell in ``root`` until the user leaves or the board ends."""
     logs = session.target.logs
     ui.say(
         f"consoles: normal world here, lines of the secure world marked '{SECURE_MARK.decode()}'\n"
@@ -35,7 +37,8 @@ def hand_over(session: Session, ui: Ui) -> None:
     )
     terminal = sys.stdout.buffer
     with _shown(session, terminal), _raw_terminal():
-        session.target.send(session.target.console("normal"), INTERACTIVE_SHELL)
+        welcome = INTERACTIVE_SHELL.format(root=shlex.quote(str(root)))
+        session.target.send(session.target.console("normal"), welcome)
         _forward_keys(session)
     ui.say("\nthe system is being ended")
 

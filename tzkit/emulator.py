@@ -59,7 +59,8 @@ def qemu_argv(
 ) -> list[str]:
     """QEMU's command line; with ``incoming_fd`` it waits for a saved system instead of booting."""
     emulator = board.emulator
-    # What the guest writes on the payload disk goes to a temporary file and is forgotten.
+    # What the guest writes on the payload disk goes to a temporary file and is forgotten. Where
+    # that does not fit any more the guest is told: by default QEMU would stop it, silently.
     payload = f"if=none,id=payload,format=raw,snapshot=on,file={escaped(image.payload)}"
     argv = [
         emulator.program,
@@ -73,7 +74,7 @@ def qemu_argv(
         "-initrd", str(image.initramfs),
         "-append", emulator.kernel_arguments,
         "-drive", payload,
-        "-device", "virtio-blk-pci,drive=payload",
+        "-device", "virtio-blk-pci,drive=payload,werror=report",
         *emulator.arguments,
         "-chardev", f"socket,id=monitor,fd={monitor_fd}",
         "-mon", "chardev=monitor,mode=control",

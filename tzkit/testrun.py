@@ -134,7 +134,7 @@ def _run(
         with job.stage("suites", f"suites: {', '.join(options.suites[1:])}") as stage:
             _run_suites(job, built, options, timeout, shards, findings, stage.update)
         if options.keep:
-            hand_over(findings.sessions[0], job.ui)
+            hand_over(findings.sessions[0], job.ui, built.dataset.root)
 
 
 def _shards(options: TestOptions) -> tuple[xtest.Shard, ...]:

@@ -92,6 +92,10 @@ def test_payload_is_never_written_and_may_have_a_comma() -> None:
     assert any("snapshot=on,file=a,,b/payload" in word for word in words())
 
 
+def test_full_disk_does_not_stop_the_guest_silently() -> None:
+    assert any("drive=payload,werror=report" in word for word in words())
+
+
 def test_only_a_restored_system_waits() -> None:
     assert "-incoming" not in words()
     assert words(incoming=13)[-2:] == ["-incoming", "fd:13"]

@@ -123,7 +123,7 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         finally:
             notes.append(f"close {name}")
 
-    built = SimpleNamespace(parts=SimpleNamespace(parts=()))
+    built = SimpleNamespace(parts=SimpleNamespace(parts=()), dataset=None)
     monkeypatch.setattr(pipeline, "build", lambda *_: built)
     monkeypatch.setattr(testrun, "open_session", opened)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
@@ -150,6 +150,22 @@ def test_death_in_one_session_ends_the_others(
     assert sessions == ["open ", "open 2", "close 2", "close "]
     assert report(job)["error"] == "target died: it panicked"
     assert [stage["verdict"] for stage in report(job)["stages"]] == ["pass", "error"]
+
+
+def test_xtest_alone(job: Job, monkeypatch: pytest.MonkeyPatch, sessions: list[str]) -> None:
+    """The suites that were not asked for do not stand in its way."""
+    good = xtest.XtestResult("pass", 2, 0, 0, 33, 0, 1.0)
+    ran: list[str] = []
+
+    def run_shard(shell: str, shard: xtest.Shard, **_: object) -> SimpleNamespace:
+        ran.append(f"{shard.name} in session {shell}")
+        return SimpleNamespace(shard=shard)
+
+    monkeypatch.setattr(xtest, "run_shard", run_shard)
+    monkeypatch.setattr(xtest, "judge", lambda runs, level: good)
+    assert run_tests(job, BuildOptions(), options(only="xtest"), None) == 0
+    assert sorted(ran) == ["1 in session ", "2 in session 2"]
+    assert report(job)["verdict"] == "pass"
 
 
 def test_suite_without_a_result_is_no_pass(

@@ -25,6 +25,7 @@ def table(record: RunRecord, *, plain: bool = False) -> Table:
         shown.add_column(column, justify="right" if column == "seconds" else "left")
     for stage in record.stages:
         _row(shown, stage.name, stage.verdict, stage.seconds, "cached" if stage.cached else "")
+    shown.add_section()
     for suite in SUITES:
         if suite in record.wanted:
             outcome = record.outcome(suite)
