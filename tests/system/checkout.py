@@ -130,7 +130,7 @@ class Checkout:
         self, *arguments: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()
     ) -> Task:
         """Start a task; ``before`` are words before the command, such as ``unshare --net``."""
-        argv = [*before, sys.executable, "-m", "invoke", *arguments]
+        argv = [*before, sys.executable, "-m", "tzkit", *arguments]
         task = Task(argv, self.root, {**os.environ, **(env or {})})
         self._tasks.append(task)
         return task

@@ -85,6 +85,16 @@ def test_malformed_data_set(untouched: Checkout) -> None:
     assert_refused(untouched, ended, "broken/dataset.toml", "colour: unknown key", "root", "copy")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "guess"), [(("bords",), "'boards'"), (("build", "--bord", "x"), "'--board'")]
+)
+def test_misspelt_task_or_flag(untouched: Checkout, arguments: tuple[str, ...], guess: str) -> None:
+    ended = untouched.run(*arguments)
+    assert ended.status == 2
+    assert f"Did you mean {guess}?" in ended.text
+    assert "Traceback" not in ended.text
+
+
 def test_partition_is_not_judged_when_it_is_not_used(untouched: Checkout) -> None:
     ended = untouched.run("qemu-test", "--dry-run", "--only", "usage", "--pp", "4:99")
     assert ended.status == 0, ended.text
