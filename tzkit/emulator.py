@@ -21,7 +21,6 @@ from qemu.qmp import QMPClient, QMPError
 
 from tzkit.board import Board
 from tzkit.errors import DISK_FULL, EnvironmentFailed
-from tzkit.parts.sysroot import find
 from tzkit.process import Child, Runner
 
 MIGRATION_SECONDS = 60.0
@@ -39,10 +38,6 @@ class Image:
     kernel: Path
     initramfs: Path
     payload: Path
-
-
-def image_of(sysroot: Path, board: Board, firmware: Path, base: Path, payload: Path) -> Image:
-    return Image(firmware, find(sysroot, board.kernel.image), base, payload)
 
 
 def escaped(path: Path | str) -> str:
