@@ -30,6 +30,7 @@ HELP = {
     "dataset": "network, weights and images: digits, or a folder with a dataset.toml",
     "ta-heap": "heap of the trusted application, such as 6M (default: the board's)",
     "ta-stack": "stack of the trusted application (default: the board's)",
+    "secure-memory": "simulate this much secure memory in the emulator, such as 64M (not isolated)",
     "dry-run": "print the commands, run none",
     "install": "install missing host tools without asking",
     "verbose": "say more",
@@ -49,7 +50,7 @@ HELP = {
 }
 TALK = ("verbose", "quiet")
 MACHINE = ("board", "source", "dry_run", "install", *TALK)
-BUILD = (*MACHINE, "app", "dataset", "ta_heap", "ta_stack")
+BUILD = (*MACHINE, "app", "dataset", "ta_heap", "ta_stack", "secure_memory")
 
 
 def task(*shared: str) -> Callable[[Callable[..., None]], Any]:

@@ -1,104 +1,44 @@
 # SPDX-License-Identifier: MIT
 """Boards: one TOML file describes one target completely, first record of the pipeline.
 
-The models below are the format. Unknown keys are refused, all mistakes of a file are told at
-once, each with the file and the key.
+The models, here and in :mod:`tzkit.boardfile`, are the format. Unknown keys are refused, all
+mistakes of a file are told at once, each with the file and the key.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import model_validator
 
+from tzkit.boardfile import (
+    PAGE,
+    Arch,
+    ConsoleLine,
+    ConsoleName,
+    Debian,
+    Emulator,
+    Firmware,
+    Flash,
+    Kernel,
+    Login,
+    Medium,
+    Optee,
+    RootFs,
+    SecureMemory,
+    SimulatedMemory,
+    Source,
+    TrustedApplication,
+    Xtest,
+)
 from tzkit.errors import RequestError
 from tzkit.toml import Table, read_toml
-from tzkit.units import parse_size, show_size
+from tzkit.units import show_size
 
-PAGE = 4096
-
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
-PageSize = Annotated[int, BeforeValidator(parse_size), Field(gt=0, multiple_of=PAGE)]
-
-
-class SecureMemory(Table):
-    """The memory only the secure world can touch (TZDRAM)."""
-
-    start: Annotated[int, BeforeValidator(parse_size), Field(ge=0, multiple_of=PAGE)]
-    size: PageSize
-    core: PageSize = Field(description="what OP-TEE itself occupies")
-
-    @model_validator(mode="after")
-    def core_fits(self) -> SecureMemory:
-        if self.core >= self.size:
-            raise ValueError("core takes all of the secure memory, nothing is left for TAs")
-        return self
-
-
-class TrustedApplication(Table):
-    """Memory of our trusted application, and what OP-TEE can map for one."""
-
-    stack: PageSize
-    heap: PageSize
-    page_table_entries: int = Field(gt=0)
-    page_table_span: Size
-
-
-class ConsoleLine(Table):
-    """One serial line, by the name suites use for it."""
-
-    serial: int = Field(ge=0, description="order among the emulator's serial lines")
-    uart: str
-
-
-class Debian(Table):
-    """What ``--source debian`` takes for this board."""
-
-    suite: str
-    packages: tuple[str, ...] = Field(min_length=1)
-    sources: tuple[str, ...] = ()
-    devkit: str
-
-
-class Firmware(Table):
-    """Trusted Firmware-A, built from Debian's source."""
-
-    source: str
-    make: tuple[str, ...] = Field(min_length=1)
-    files: dict[str, str]
-    output: str
-
-
-class Kernel(Table):
-    image: str
-    modules: tuple[str, ...] = ()
-    load: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def loads_what_it_has(self) -> Kernel:
-        missing = [name for name in self.load if name not in self.modules]
-        if missing:
-            raise ValueError(f"load names modules that are not in modules: {', '.join(missing)}")
-        return self
-
-
-class RootFs(Table):
-    programs: tuple[str, ...] = Field(min_length=1)
-    trusted_applications: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-
-
-class Emulator(Table):
-    program: str
-    machine: str
-    cpu: str
-    smp: int = Field(gt=0)
-    memory: Size
-    arguments: tuple[str, ...] = ()
-    kernel_arguments: str
-    boot_seconds: float = Field(gt=0)
+# Tables a TA needs beside those of its heap: code, stack, loader, shared memory, misalignment.
+SPARE_TABLES = 8
 
 
 class Board(Table):
@@ -106,15 +46,22 @@ class Board(Table):
 
     name: str
     title: str
-    arch: Literal["arm64"]
+    arch: Arch
+    start: str
     secure_memory: SecureMemory
     ta: TrustedApplication
-    consoles: dict[Literal["normal", "secure"], ConsoleLine]
-    debian: Debian
-    firmware: Firmware
-    kernel: Kernel
-    rootfs: RootFs
-    emulator: Emulator
+    consoles: dict[ConsoleName, ConsoleLine]
+    login: Login
+    medium: Medium
+    flash: Flash
+    debian: Debian | None = None
+    optee: Optee | None = None
+    firmware: Firmware | None = None
+    kernel: Kernel | None = None
+    rootfs: RootFs | None = None
+    xtest: Xtest | None = None
+    emulator: Emulator | None = None
+    simulated_memory: SimulatedMemory | None = None
 
     @property
     def ta_budget(self) -> int:
@@ -129,6 +76,21 @@ class Board(Table):
         """
         return self.ta.page_table_entries * self.ta.page_table_span
 
+    @property
+    def shared_console(self) -> bool:
+        """Whether both worlds print on one line."""
+        return len({line.uart for line in self.consoles.values()}) < len(self.consoles)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The source packages of what is built for it."""
+        return tuple(part.source for part in (self.optee, self.firmware) if part is not None)
+
+    @property
+    def bootable(self) -> bool:
+        """Whether ``--source debian`` makes a whole system for it."""
+        return self.debian is not None and self.debian.gives == "system"
+
     @model_validator(mode="after")
     def consistent(self) -> Board:
         if "normal" not in self.consoles:
@@ -139,6 +101,68 @@ class Board(Table):
                 f"memory leaves {show_size(self.ta_budget)} for trusted applications"
             )
         return self
+
+    @model_validator(mode="after")
+    def debian_is_complete(self) -> Board:
+        if self.debian is None:
+            return self
+        if self.debian.devkit is None and self.optee is None:
+            raise ValueError("debian: a devkit in the packages or an [optee] table is needed")
+        whole = (self.firmware, self.kernel, self.rootfs)
+        if self.bootable and None in whole:
+            raise ValueError("debian.gives a system: [firmware], [kernel] and [rootfs] are needed")
+        return self
+
+    @model_validator(mode="after")
+    def emulator_has_what_it_starts(self) -> Board:
+        if self.emulator is None:
+            return self
+        if not self.bootable:
+            raise ValueError("emulator: there is no system to emulate, see debian.gives")
+        unknown = set(self.emulator.serials) - set(self.consoles)
+        if unknown:
+            raise ValueError(f"emulator.serials names unknown consoles: {', '.join(unknown)}")
+        return self
+
+
+def with_secure_memory(board: Board, size: int) -> Board:
+    """The same emulated board with ``size`` bytes of simulated secure memory.
+
+    Raises RequestError when the board cannot have so much, or any.
+    """
+    simulated = board.simulated_memory
+    if simulated is None or board.firmware is None:
+        raise RequestError(
+            f"{board.name} has the secure memory of its hardware, {show_size(board.ta_budget)} "
+            "for trusted applications; --secure-memory is for emulated boards",
+            hint="boards that can simulate more: see './inv boards'",
+        )
+    if size % PAGE or not board.secure_memory.size <= size <= simulated.largest:
+        raise RequestError(
+            f"--secure-memory {show_size(size)}: choose from "
+            f"{show_size(board.secure_memory.size)} to {show_size(simulated.largest)}",
+            hint="whole pages of 4 KiB, say 64M",
+        )
+    entries = math.ceil(size / board.ta.page_table_span) + SPARE_TABLES
+    values = {"start": f"{simulated.start:#x}", "size": f"{size:#x}", "entries": entries}
+    make = tuple(word.format_map(values) for word in simulated.optee.make)
+    macros = {
+        header: {name: value.format_map(values) for name, value in changed.items()}
+        for header, changed in simulated.macros.items()
+    }
+    files = {k: v for k, v in board.firmware.files.items() if k not in simulated.optee_files}
+    return board.model_copy(
+        update={
+            "secure_memory": board.secure_memory.model_copy(
+                update={"start": simulated.start, "size": size, "isolated": False}
+            ),
+            "ta": board.ta.model_copy(update={"page_table_entries": entries}),
+            "optee": simulated.optee.model_copy(update={"make": make}),
+            "firmware": board.firmware.model_copy(
+                update={"files": files, "optee_files": simulated.optee_files, "macros": macros}
+            ),
+        }
+    )
 
 
 def board_names(folder: Path) -> list[str]:

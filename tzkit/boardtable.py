@@ -40,7 +40,7 @@ def board_details(board: Board) -> Table:
 
 
 def _here(board: Board) -> str:
-    lacking = doctor.missing(doctor.tools_for(board.arch, board.emulator.program))
+    lacking = doctor.missing(doctor.tools_for(board, emulate=True))
     if lacking:
         packages = ", ".join(sorted({tool.package for tool in lacking}))
         return f"needs {packages}"

@@ -10,11 +10,10 @@ import shlex
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tzkit import bench as benchmark
 from tzkit import datasets, doctor, dryrun, pipeline
-from tzkit.board import Board, load_board
+from tzkit.board import Board, load_board, with_secure_memory
 from tzkit.boardtable import board_details, boards_table
 from tzkit.console import Line
 from tzkit.consoles import hand_over
@@ -31,6 +30,7 @@ from tzkit.workspace import Workspace
 
 DARKNETP_SECONDS = 3600.0
 CORE_DEBUG = "D/"  # OP-TEE's debug lines: in the log, and shown with --verbose
+SIMULATED = "simulated: {size} of ordinary memory stand in for secure memory, nothing isolates it"
 REQUEST_STATUS = 2  # darknetp's exit status for a wrong command line
 
 
@@ -44,6 +44,7 @@ class Common:
     dataset: str = "digits"
     ta_heap: str | None = None
     ta_stack: str | None = None
+    secure_memory: str | None = None
     dry_run: bool = False
     install: bool = False
     timeout: str | None = None
@@ -88,7 +89,7 @@ def doctor_report(common: Common) -> None:
     """What this machine has and lacks for a board; with ``install`` installs it."""
     workspace, board = _checked(common)
     ui = common.ui
-    tools = [*doctor.tools_for(board.arch, board.emulator.program), *doctor.DEVELOPMENT]
+    tools = [*doctor.tools_for(board, emulate=True), *doctor.DEVELOPMENT]
     for tool in tools:
         mark = "✓" if tool.present() else "✗ missing"
         ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
@@ -238,6 +239,10 @@ def _checked(common: Common) -> tuple[Workspace, Board]:
     """The board asked for. Raises RequestError for what this version cannot do."""
     workspace = Workspace.of_checkout()
     board = load_board(workspace.boards, common.board)
+    memory = _size("secure-memory", common.secure_memory)
+    if memory is not None:
+        board = with_secure_memory(board, memory)
+        common.ui.say(f"{board.name}: {SIMULATED.format(size=show_size(memory))}")
     for flag, value, known in (("source", common.source, "debian"), ("app", common.app, "own")):
         if value != known:
             raise RequestError(
@@ -256,16 +261,13 @@ def _booting_job(common: Common) -> Job:
 
 
 def _show_artifacts(ui: Ui, built: Build) -> None:
-    files: Sequence[tuple[str, Path]] = (
-        ("firmware", built.image.firmware),
-        ("kernel", built.image.kernel),
-        ("base system", built.image.initramfs),
-        ("trusted application", built.ta),
-        ("darknetp", built.darknetp),
-        ("payload", built.image.payload),
-    )
-    for name, path in files:
-        ui.say(f"  {name:20} {os.path.relpath(path)}  {show_size(path.stat().st_size)}")
+    files = {"trusted application": built.ta, "darknetp": built.darknetp}
+    if built.core is not None:
+        files |= {f"OP-TEE {path.name}": path for path in sorted(built.core.glob("*.bin"))}
+    if built.image is not None:
+        files |= built.image.files
+    for name, path in files.items():
+        ui.say(f"  {name:28} {os.path.relpath(path)}  {show_size(path.stat().st_size)}")
 
 
 def _print_all_commands(ui: Ui, workspace: Workspace, board: Board) -> None:

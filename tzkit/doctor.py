@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tzkit.board import Board
+from tzkit.boardfile import Arch
 from tzkit.errors import EnvironmentFailed
 from tzkit.process import Runner, quoted
 from tzkit.ui import Ui
@@ -44,15 +46,24 @@ DEBIAN_PARTS = (
     Tool("dpkg-deb", "dpkg", "unpacks Debian packages"),
     Tool("dpkg-source", "dpkg-dev", "unpacks Debian source packages"),
     Tool("xz", "xz-utils", "unpacks Debian source packages"),
+)  # fmt: skip
+IMAGE = (
     Tool("cpio", "cpio", "packs the base system"),
     Tool("/sbin/mke2fs", "e2fsprogs", "packs TA, darknetp and data"),
-    Tool("/usr/include/openssl/ssl.h", "libssl-dev", "tools of the firmware"),
-)  # fmt: skip
-ARCHITECTURES = {
-    "arm64": (Tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "cross compiler"),),
+)
+FIRMWARE = (Tool("/usr/include/openssl/ssl.h", "libssl-dev", "tools of the firmware"),)
+KERNEL = (
+    Tool("flex", "flex", "configures the kernel"),
+    Tool("bison", "bison", "configures the kernel"),
+    Tool("bc", "bc", "builds the kernel"),
+)
+COMPILERS: dict[Arch, Tool] = {
+    "arm64": Tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "cross compiler"),
+    "armhf": Tool("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf", "cross compiler"),
 }
 EMULATORS = {
     "qemu-system-aarch64": Tool("qemu-system-aarch64", "qemu-system-arm", "emulator"),
+    "qemu-system-arm": Tool("qemu-system-arm", "qemu-system-arm", "emulator"),
 }
 DEVELOPMENT = (
     Tool("/usr/include/cmocka.h", "libcmocka-dev", "native tests"),
@@ -60,11 +71,18 @@ DEVELOPMENT = (
 )
 
 
-def tools_for(arch: str, emulator: str | None) -> list[Tool]:
-    """What a board of this architecture needs, with the emulator if it is to run in one."""
-    tools = [*COMMON, *DEBIAN_PARTS, *ARCHITECTURES[arch]]
-    if emulator is not None:
-        tools.append(EMULATORS[emulator])
+def tools_for(board: Board, *, emulate: bool) -> list[Tool]:
+    """What ``--source debian`` needs for a board, with its emulator if it is to run in one."""
+    tools = [*COMMON, *DEBIAN_PARTS]
+    tools += [COMPILERS[arch] for arch in sorted({board.arch, board.ta.arch})]
+    if board.rootfs is not None:
+        tools += IMAGE
+    if board.firmware is not None:
+        tools += FIRMWARE
+    if board.kernel is not None and board.kernel.build is not None:
+        tools += KERNEL
+    if emulate and board.emulator is not None:
+        tools.append(EMULATORS[board.emulator.program])
     return tools
 
 

@@ -3,51 +3,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from tzkit import doctor
 from tzkit.board import Board
-from tzkit.build import application, firmware, image
+from tzkit.build import application, firmware, image, kernel, optee
 from tzkit.emulator import Image, qemu_argv
 from tzkit.parts import debian
 from tzkit.process import quoted
+from tzkit.store import Entry
 from tzkit.workspace import Workspace
 
 
 def fetch_commands(workspace: Workspace, board: Board) -> list[str]:
     """Fetching the parts."""
     parts = workspace.cache / "debian" / "parts"
-    return [quoted(debian.mmdebstrap_argv(board.debian, board.arch, parts))]
+    return [quoted(debian.mmdebstrap_argv(debian.wanted(board), parts))]
 
 
 def build_commands(workspace: Workspace, board: Board) -> list[str]:
-    """Building firmware, trusted application and darknetp."""
+    """Building what the board's tables ask for, then the trusted application and darknetp."""
     made = workspace.board_out(board.name) / "build"
-    sysroot = made / "sysroot"
-    files = {name: str(sysroot / path) for name, path in board.firmware.files.items()}
-    boot = firmware.make_argv(
-        board, files, str(made / "firmware" / "source"), str(made / "firmware" / "build")
-    )
-    ta = application.ta_argv(
-        board, workspace, str(sysroot / board.debian.devkit), str(made / "ta" / "config"),
-        str(made / "ta"),
-    )  # fmt: skip
-    host = application.host_argv(board, workspace, str(sysroot), str(made / "host"))
-    return [quoted(argv) for argv in (boot, ta, host)]
+    return [quoted(argv) for argv in _build_argvs(workspace, board, made)]
 
 
 def boot_commands(workspace: Workspace, board: Board) -> list[str]:
     """Starting the emulator; the file descriptors are socket pairs of tzkit."""
+    if board.emulator is None:
+        return []
     made = workspace.board_out(board.name) / "build"
-    files = Image(
-        made / "firmware" / firmware.IMAGE,
-        made / "sysroot" / board.kernel.image,
-        made / "base" / image.BASE,
-        made / "payload" / image.PAYLOAD,
-    )
-    serials = [f"FD-{name}" for name in board.consoles]
-    return [quoted(qemu_argv(board, files, serials, "FD-monitor"))]
+    files = {
+        "firmware": made / "firmware" / firmware.IMAGE,
+        "kernel": made / "kernel" / kernel.IMAGE,
+        "initramfs": made / "base" / image.BASE,
+        "payload": made / "payload" / image.PAYLOAD,
+    }
+    serials = [f"FD-{name}" for name in board.emulator.serials]
+    return [quoted(qemu_argv(board.emulator, Image(files), serials, "FD-monitor"))]
 
 
 def install_commands(board: Board) -> list[str]:
     """Installing the host tools that are missing here, if any."""
-    lacking = doctor.missing(doctor.tools_for(board.arch, board.emulator.program))
+    lacking = doctor.missing(doctor.tools_for(board, emulate=True))
     return [quoted(doctor.install_argv(lacking))] if lacking else []
+
+
+def _build_argvs(workspace: Workspace, board: Board, made: Path) -> Iterator[list[str]]:
+    sysroot = made / "sysroot"
+    core = made / "optee"
+    if board.optee is not None:
+        key = str(sysroot / board.optee.sign_key) if board.optee.sign_key else None
+        yield optee.make_argv(board, board.optee, str(core / "source"), str(core / "build"), key)
+    if board.firmware is not None:
+        files = {name: str(sysroot / path) for name, path in board.firmware.files.items()}
+        files |= {name: str(core / path) for name, path in board.firmware.optee_files.items()}
+        boot = made / "firmware"
+        yield firmware.make_argv(
+            board, board.firmware, files, str(boot / "source"), str(boot / "build")
+        )
+    if board.kernel is not None and board.kernel.build is not None:
+        yield from _kernel_argvs(board, made / "kernel")
+    kit = application.devkit_of(board, _entry(sysroot), _entry(core) if board.optee else None)
+    yield application.ta_argv(
+        board, workspace, str(kit.path), str(made / "ta" / "config"), str(made / "ta")
+    )
+    yield application.host_argv(board, workspace, str(sysroot), str(made / "host"))
+
+
+def _kernel_argvs(board: Board, folder: Path) -> Iterator[list[str]]:
+    if board.kernel is None or board.kernel.build is None:
+        return
+    source, output, options = (str(folder / name) for name in ("source", "build", "options"))
+    for goal in ("allnoconfig", board.kernel.build.goal):
+        yield kernel.make_argv(
+            board.kernel.build, board.arch, source, output, goal, options=options
+        )
+
+
+def _entry(folder: Path) -> Entry:
+    return Entry(folder, "", cached=False)

@@ -12,14 +12,14 @@ import contextlib
 import shlex
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qemu.qmp import QMPClient, QMPError
 
-from tzkit.board import Board
+from tzkit.boardfile import Emulator as Machine
 from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.process import Child, Runner
 
@@ -32,12 +32,9 @@ LAST_WORDS_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Image:
-    """The files a board boots from."""
+    """The files a board boots from, by the names that its emulator's arguments have for them."""
 
-    firmware: Path
-    kernel: Path
-    initramfs: Path
-    payload: Path
+    files: Mapping[str, Path]
 
 
 def escaped(path: Path | str) -> str:
@@ -46,31 +43,18 @@ def escaped(path: Path | str) -> str:
 
 
 def qemu_argv(
-    board: Board,
+    machine: Machine,
     image: Image,
     serial_fds: Sequence[int | str],
     monitor_fd: int | str,
     incoming_fd: int | None = None,
 ) -> list[str]:
     """QEMU's command line; with ``incoming_fd`` it waits for a saved system instead of booting."""
-    emulator = board.emulator
-    # What the guest writes on the payload disk goes to a temporary file and is forgotten. Where
-    # that does not fit any more the guest is told: by default QEMU would stop it, silently.
-    payload = f"if=none,id=payload,format=raw,snapshot=on,file={escaped(image.payload)}"
     argv = [
-        emulator.program,
+        machine.program,
         "-nodefaults", "-display", "none", "-no-reboot",
-        "-machine", emulator.machine,
-        "-cpu", emulator.cpu,
-        "-smp", str(emulator.smp),
-        "-m", str(emulator.memory >> 20),
-        "-bios", str(image.firmware),
-        "-kernel", str(image.kernel),
-        "-initrd", str(image.initramfs),
-        "-append", emulator.kernel_arguments,
-        "-drive", payload,
-        "-device", "virtio-blk-pci,drive=payload,werror=report",
-        *emulator.arguments,
+        "-m", str(machine.memory >> 20),
+        *(_filled(word, machine, image) for word in machine.arguments),
         "-chardev", f"socket,id=monitor,fd={monitor_fd}",
         "-mon", "chardev=monitor,mode=control",
     ]  # fmt: skip
@@ -84,6 +68,15 @@ def qemu_argv(
     if incoming_fd is not None:
         argv += ["-incoming", f"fd:{incoming_fd}"]
     return argv
+
+
+def _filled(word: str, machine: Machine, image: Image) -> str:
+    """An argument with its placeholders filled; a path that stands alone needs no escapes."""
+    alone = {f"{{{name}}}": str(path) for name, path in image.files.items()}
+    alone["{kernel_arguments}"] = machine.kernel_arguments
+    if word in alone:
+        return alone[word]
+    return word.format_map({name: escaped(path) for name, path in image.files.items()})
 
 
 class Emulator:
@@ -102,14 +95,14 @@ class Emulator:
 
     @classmethod
     def start(
-        cls, board: Board, image: Image, runner: Runner, log: Path, state: Path | None = None
+        cls, machine: Machine, image: Image, runner: Runner, log: Path, state: Path | None = None
     ) -> Emulator:
         """Start it from reset, or from the saved system in ``state`` (then call :meth:`resume`).
 
         Call from the main thread. Raises EnvironmentFailed when the program is missing or
         refuses its options.
         """
-        pairs = [socket.socketpair() for _ in range(len(board.consoles) + 1)]
+        pairs = [socket.socketpair() for _ in range(len(machine.serials) + 1)]
         ours = [pair[0] for pair in pairs]
         theirs = [pair[1] for pair in pairs]
         with contextlib.ExitStack() as stack:
@@ -118,7 +111,7 @@ class Emulator:
             output = stack.enter_context(log.open("ab"))
             fds = [end.fileno() for end in theirs]
             incoming = None if state is None else stack.enter_context(state.open("rb")).fileno()
-            argv = qemu_argv(board, image, fds[1:], fds[0], incoming)
+            argv = qemu_argv(machine, image, fds[1:], fds[0], incoming)
             inherited = fds if incoming is None else [*fds, incoming]
             # Killed while it starts, QEMU leaves a file behind: rather here than in /tmp.
             scratch = {"TMPDIR": str(log.parent)}

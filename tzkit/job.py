@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tzkit.board import Board
+from tzkit.boardfile import Emulator
+from tzkit.errors import RequestError
 from tzkit.process import Runner
 from tzkit.store import Store
 from tzkit.ui import Step, Ui
@@ -51,6 +53,16 @@ class Job:
     @property
     def out(self) -> Path:
         return self.workspace.board_out(self.board.name)
+
+    @property
+    def machine(self) -> Emulator:
+        """How the board is emulated. Raises RequestError when it is not."""
+        if self.board.emulator is None:
+            raise RequestError(
+                f"{self.board.name} cannot be emulated",
+                hint="'./inv boards' shows which boards can; './inv build' makes what it needs",
+            )
+        return self.board.emulator
 
     @property
     def store(self) -> Store:

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from tzkit.boardfile import Emulator as Machine
+from tzkit.boardfile import Payload
 from tzkit.build import application, image
 from tzkit.console import Shell, Target, socket_line
 from tzkit.console.console import SerialLine
@@ -76,14 +78,15 @@ def saved_system(job: Job, build: Build) -> Entry | None:
 
     None, with a line saying why, when this QEMU cannot save it.
     """
-    version = job.runner.run(
-        [job.board.emulator.program, "--version"], what="asking for QEMU's version"
-    )
+    machine = job.machine
+    if not machine.warm_start:
+        return None
+    version = job.runner.run([machine.program, "--version"], what="asking for QEMU's version")
     inputs = {
         "format": SNAPSHOT_FORMAT,
         "system": build.system_key,
         "emulator": version.splitlines()[0],
-        "argv": _location_free_argv(job, build),
+        "argv": _location_free_argv(machine, build),
     }
 
     def make(destination: Path) -> None:
@@ -114,7 +117,7 @@ def _started(job: Job, build: Build, name: str, saved: Entry | None) -> Iterator
             emulator.resume()
             shell.login_or_ready(None, timeout=SHELL_SECONDS)
         _refresh(shell)
-        _deliver(shell, build.dataset.root)
+        _deliver(shell, job.machine.payload, build.dataset.root)
         tee = _tee_version(shell)
         seconds = time.monotonic() - began
         yield Session(shell, target, emulator, lines, saved is not None, round(seconds, 3), tee)
@@ -128,11 +131,11 @@ def _emulated(
     suffix = f"-{name}" if name else ""
     state = None if saved is None else saved.path / STATE
     log = job.log(f"qemu{suffix}")
-    emulator = Emulator.start(job.board, build.image, job.runner, log, state)
+    emulator = Emulator.start(job.machine, build.bootable_image, job.runner, log, state)
     try:
         lines: dict[str, SerialLine] = {
-            console: socket_line(emulator.serials[line.serial])
-            for console, line in job.board.consoles.items()
+            console: socket_line(serial)
+            for console, serial in zip(job.machine.serials, emulator.serials, strict=True)
         }
         target = Target(
             lines,
@@ -154,10 +157,11 @@ def _refresh(shell: Shell) -> None:
     _must(shell, command, SHELL_SECONDS, "setting clock and random pool")
 
 
-def _deliver(shell: Shell, root: PurePosixPath) -> None:
+def _deliver(shell: Shell, payload: Payload, root: PurePosixPath) -> None:
     """Put TA and darknetp from the payload disk into place, and the data set at ``root``."""
     mount, folder = image.PAYLOAD_MOUNT, shlex.quote(str(root))
-    steps = [f"insmod {image.MODULE_FOLDER}/virtio_blk.ko", f"mount -t ext4 /dev/vda {mount}"]
+    steps = [f"insmod {image.MODULE_FOLDER}/{module}.ko" for module in payload.modules]
+    steps.append(f"mount -t ext4 {payload.device} {mount}")
     for place in (image.TA_FOLDER, image.PROGRAM_FOLDER):
         steps.append(f"cp {mount}/{place}/* /{place}/")
     steps += [f"mkdir -p {folder}", f"mount --bind {mount}/{image.PAYLOAD_DATA} {folder}"]
@@ -187,13 +191,12 @@ def _must(shell: Shell, command: str, timeout: float, what: str) -> None:
         )
 
 
-def _location_free_argv(job: Job, build: Build) -> list[str]:
+def _location_free_argv(machine: Machine, build: Build) -> list[str]:
     """QEMU's arguments without the paths, whose contents the key holds anyway."""
-    words = {str(path) for path in vars(build.image).values()}
-    count = range(len(job.board.consoles))
-    argv = qemu_argv(job.board, build.image, [f"serial{n}" for n in count], "monitor")
+    words = {str(path) for path in build.bootable_image.files.values()}
+    argv = qemu_argv(machine, build.bootable_image, machine.serials, "monitor")
     return ["FILE" if any(path in word for path in words) else word for word in argv]
 
 
 def _boot_limit(job: Job) -> float:
-    return job.board.emulator.boot_seconds
+    return job.machine.boot_seconds

@@ -23,7 +23,7 @@ def test_every_board_file_loads(name: str) -> None:
 BROKEN = {
     "not TOML": ('arch = "arm64"', "arch = ", "Invalid value"),
     "unknown key": ('arch = "arm64"', 'arch = "arm64"\ncolour = "red"', "colour: unknown key"),
-    "unknown key in a table": ("smp = 2", "smp = 2\ncores = 2", "emulator.cores: unknown key"),
+    "unknown key in a table": ("core = ", "cores = 2\ncore = ", "secure_memory.cores: unknown key"),
     "missing key": ('title = "QEMU', 'description = "QEMU', "title: this key is missing"),
     "unknown architecture": ('arch = "arm64"', 'arch = "mips"', "arch: "),
     "size without sense": ('size = "15 MiB"', 'size = "15 apples"', "secure_memory.size: "),
@@ -36,7 +36,29 @@ BROKEN = {
     "no normal console": ("[consoles.normal]", "[consoles.other]", "consoles.other"),
     "module loaded but not packed": ('load = ["tee",', 'load = ["nft", "tee",', "nft"),
     "no packages": ("packages = [", "packages = []\nextra = [", "debian.packages: "),
-    "no processors": ("smp = 2", "smp = 0", "emulator.smp: "),
+    "no speed": ("speed = 115200", "speed = 0", "consoles.normal.speed: "),
+    "no room for a kernel": ('memory = "768 MiB"', 'memory = "0"', "emulator.memory: "),
+    "line of a console that is not there": (
+        '[consoles.secure]\nuart = "PL011 1"\nspeed = 115200',
+        "",
+        "emulator.serials names unknown",
+    ),
+    "dev kit from nowhere": ('devkit = "usr/lib/optee-os-dev/vexpress-qemu_armv8a"', "", "devkit"),
+    "system without a kernel": ("[kernel]", "[kernels]", "kernels: unknown key"),
+    "two kernels": (
+        'image = "boot/',
+        'build = {}\nimage = "boot/',
+        "kernel.build.archive: this key is missing",
+    ),
+    "unknown way to flash": ('kind = "none"', 'kind = "magic"', "flash.kind: "),
+    "make without a goal": ('kind = "none"', 'kind = "make"', "kind 'make' needs a goal"),
+    "root file system of no kind": ('rootfs = "initramfs"', 'rootfs = "tape"', "medium.rootfs: "),
+    "xtest of no level": ('level = "full"', 'level = "all"', "xtest.level: "),
+    "simulated memory not in pages": (
+        'largest = "256 MiB"',
+        'largest = "1000"',
+        "simulated_memory.largest: ",
+    ),
 }
 
 
@@ -54,13 +76,14 @@ def test_broken_file_is_refused(rule: str, tmp_path: Path) -> None:
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "broken.toml"
-    path.write_text(GOOD.replace("smp = 2", "smp = 0\ncores = 3").replace("arm64", "vax", 1))
+    text = GOOD.replace("speed = 115200", "speed = 0\nbaud = 3", 1).replace("arm64", "vax", 1)
+    path.write_text(text)
     with pytest.raises(RequestError) as refused:
         read_board(path)
     assert {line.split(": ")[1] for line in refused.value.message.splitlines()} == {
         "arch",
-        "emulator.smp",
-        "emulator.cores",
+        "consoles.normal.speed",
+        "consoles.normal.baud",
     }
 
 

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tzkit.board import Debian
+from tzkit.boardfile import Source
 from tzkit.errors import EnvironmentFailed
 from tzkit.parts import debian
 from tzkit.process import Runner
 from tzkit.ui import Step, Ui
 
-WANTED = Debian(suite="trixie", packages=("one", "two"), sources=("src",), devkit="usr/lib/kit")
+SOURCE = Source(name="src")
+WANTED = debian.Wanted("trixie", "arm64", ("one", "two"), (SOURCE,))
 
 # Stands in for mmdebstrap, which needs a network: keeps its contract as far as we use it, that is
 # it leaves the packages where the last hook puts them, or fails with a mirror's message.
@@ -52,7 +55,7 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fetch(tmp_path: Path) -> tuple[debian.Parts, bool]:
     step = Step(Ui(0), "fetch")
-    return debian.fetch(WANTED, "arm64", tmp_path / "cache", Runner(), tmp_path / "log", step)
+    return debian.fetch(WANTED, tmp_path / "cache", Runner(), tmp_path / "log", step)
 
 
 def runs(tool: Path) -> int:
@@ -67,7 +70,7 @@ def test_parts_carry_version_origin_and_hash(tool: Path, tmp_path: Path) -> None
     assert (two.name, two.version, two.origin) == ("two", "1:2.0-3", "Debian trixie")
     assert len(two.sha256) == 64
     assert by_file["source/src_1.5-1.dsc"].version == "1.5-1"
-    assert parts.source("src").name == "src_1.5-1.dsc"
+    assert parts.source(SOURCE).name == "src_1.5-1.dsc"
 
 
 def test_second_fetch_comes_from_the_cache(tool: Path, tmp_path: Path) -> None:
@@ -109,7 +112,38 @@ def test_missing_package_is_named(tool: Path, tmp_path: Path) -> None:
 
 
 def test_command_names_no_host_and_quotes_paths() -> None:
-    argv = debian.mmdebstrap_argv(WANTED, "arm64", Path("/a b/c"))
+    argv = debian.mmdebstrap_argv(WANTED, Path("/a b/c"))
     assert not any("://" in word for word in argv)
     assert any("'/a b/c/binary'" in word for word in argv)
     assert shutil.which("mmdebstrap") is None or argv[0] == "mmdebstrap"
+
+
+@pytest.mark.parametrize(
+    ("listed", "added"),
+    [
+        (
+            "deb mirror/debian trixie main",
+            "deb-src [check-valid-until=no] mirror/debian sid main",
+        ),
+        (
+            'deb [signed-by="/keys"] mirror/debian trixie main',
+            'deb-src [check-valid-until=no signed-by="/keys"] mirror/debian sid main',
+        ),
+        ("deb mirror/debian trixie-updates main", None),
+    ],
+)
+def test_sources_of_another_suite_come_from_the_same_mirrors(
+    listed: str, added: str | None, tmp_path: Path
+) -> None:
+    """The hook is run as mmdebstrap runs it."""
+    want = dataclasses.replace(WANTED, sources=(SOURCE, Source(name="other", suite="sid")))
+    apt = tmp_path / "etc/apt"
+    (apt / "sources.list.d").mkdir(parents=True)
+    (apt / "sources.list").write_text(f"{listed}\n")
+    hooks = [word for word in debian.mmdebstrap_argv(want, Path("x")) if "-hook=" in word]
+    hook = next(word for word in hooks if word.startswith("--setup-hook="))
+    script = hook.removeprefix("--setup-hook=")
+    subprocess.run(["sh", "-c", script, "exec", str(tmp_path)], check=True)
+    wanted = [listed.replace("deb ", "deb-src ", 1), *([added] if added else [])]
+    assert (apt / "sources.list.d/source.list").read_text().splitlines() == wanted
+    assert any("download-only src other/sid" in word for word in hooks)

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from tzkit import doctor
+from tzkit.board import board_names, load_board
 from tzkit.doctor import Tool
 from tzkit.errors import EnvironmentFailed
 from tzkit.process import Runner
 from tzkit.ui import QUIET, Ui
+from tzkit.workspace import Workspace
+
+BOARDS = Workspace.of_checkout().boards
 
 WANTED = [Tool("flasher", "flash-tools", "flashes"), Tool("cat", "coreutils", "reads")]
 
@@ -97,7 +101,8 @@ def test_package_without_the_tool_is_no_success(machine: Path, tmp_path: Path) -
         ensure(tmp_path)
 
 
-def test_every_tool_says_what_it_is_for() -> None:
-    tools = doctor.tools_for("arm64", "qemu-system-aarch64")
+@pytest.mark.parametrize("name", board_names(BOARDS))
+def test_every_tool_says_what_it_is_for(name: str) -> None:
+    tools = doctor.tools_for(load_board(BOARDS, name), emulate=True)
     assert all(tool.package and tool.purpose for tool in tools)
     assert len({tool.probe for tool in tools}) == len(tools)

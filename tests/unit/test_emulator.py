@@ -12,14 +12,23 @@ from pathlib import Path
 import pytest
 
 from tzkit import emulator
-from tzkit.board import Board, load_board
+from tzkit.board import load_board
+from tzkit.boardfile import Emulator as Machine
 from tzkit.emulator import Emulator, Image, qemu_argv
 from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.process import Runner
 from tzkit.workspace import Workspace
 
-BOARD = load_board(Workspace.of_checkout().boards, "qemu_v8")
-FILES = Image(Path("fw.bin"), Path("vmlinuz"), Path("initrd"), Path("a,b/payload"))
+MACHINE = load_board(Workspace.of_checkout().boards, "qemu_v8").emulator
+assert MACHINE is not None
+FILES = Image(
+    {
+        "firmware": Path("a,b/fw.bin"),
+        "kernel": Path("vmlinuz"),
+        "initramfs": Path("initrd"),
+        "payload": Path("a,b/payload"),
+    }
+)
 
 # The monitor of a QEMU: answers with what the file beside it says, else with nothing.
 STAND_IN = (
@@ -53,10 +62,9 @@ def started(tmp_path: Path, script: str = STAND_IN, answers: object = None) -> I
     program = tmp_path / "qemu"
     program.write_text(script)
     program.chmod(0o755)
-    settings = BOARD.emulator.model_copy(update={"program": str(program)})
-    board = BOARD.model_copy(update={"emulator": settings})
+    machine = MACHINE.model_copy(update={"program": str(program)})
     program.with_suffix(".answers").write_text(json.dumps(answers or {}))
-    emulator = Emulator.start(board, FILES, Runner(), tmp_path / "qemu.log")
+    emulator = Emulator.start(machine, FILES, Runner(), tmp_path / "qemu.log")
     try:
         yield emulator
     finally:
@@ -78,8 +86,8 @@ def failure_to_save(tmp_path: Path, **answers: object) -> EnvironmentFailed:
         return failed.value
 
 
-def words(board: Board = BOARD, incoming: int | None = None) -> list[str]:
-    return qemu_argv(board, FILES, [11, 12], 10, incoming)
+def words(machine: Machine = MACHINE, incoming: int | None = None) -> list[str]:
+    return qemu_argv(machine, FILES, [11, 12], 10, incoming)
 
 
 def test_serial_lines_come_in_the_boards_order() -> None:
@@ -90,6 +98,12 @@ def test_serial_lines_come_in_the_boards_order() -> None:
 
 def test_payload_is_never_written_and_may_have_a_comma() -> None:
     assert any("snapshot=on,file=a,,b/payload" in word for word in words())
+
+
+def test_path_that_stands_alone_is_not_escaped() -> None:
+    argv = words()
+    assert argv[argv.index("-bios") + 1] == "a,b/fw.bin"
+    assert argv[argv.index("-append") + 1] == MACHINE.kernel_arguments
 
 
 def test_full_disk_does_not_stop_the_guest_silently() -> None:

@@ -54,6 +54,7 @@ def host(tmp_path: Path) -> Entry:
 @pytest.fixture
 def board() -> Board:
     usual = load_board(CHECKOUT.boards, "qemu_v8")
+    assert usual.rootfs is not None and usual.kernel is not None
     rootfs = usual.rootfs.model_copy(
         update={
             "programs": ("usr/bin/tool",),
@@ -71,7 +72,9 @@ def job_in(folder: Path, board: Board) -> Job:
 
 
 def build_base(folder: Path, board: Board, sysroot: Entry, host: Entry) -> bytes:
-    built = image.build_base(job_in(folder, board), sysroot, host)
+    assert board.rootfs is not None and board.kernel is not None
+    job = job_in(folder, board)
+    built = image.build_base(job, board.rootfs, board.kernel, sysroot, host)
     assert [path.name for path in built.path.iterdir()] == [image.BASE]
     return (built.path / image.BASE).read_bytes()
 

@@ -17,6 +17,7 @@ from tzkit.workspace import Workspace
 
 WORKSPACE = Workspace.of_checkout()
 BOARD = load_board(WORKSPACE.boards, "qemu_v8")
+assert BOARD.kernel is not None
 MIB = 1 << 20
 
 
@@ -36,7 +37,7 @@ def test_missing_value_is_an_error(tmp_path: Path) -> None:
 
 
 def test_init_loads_the_modules_in_order_and_says_when_it_is_ready() -> None:
-    init = render_init(WORKSPACE, BOARD)
+    init = render_init(WORKSPACE, BOARD.kernel)
     assert init.index("tee.ko") < init.index("optee.ko") < init.index(READY_TEXT)
 
 

@@ -8,7 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tzkit.board import PAGE, Board
+from tzkit.board import Board
+from tzkit.boardfile import PAGE
 from tzkit.build.toolchain import PREFIXES, compiler_version
 from tzkit.errors import RequestError
 from tzkit.job import Job
@@ -80,7 +81,7 @@ def ta_argv(board: Board, workspace: Workspace, devkit: str, config: str, output
     """The make command of the trusted application."""
     return [
         "make", "-C", str(workspace.root / "ta"), f"-j{os.cpu_count() or 1}",
-        f"CROSS_COMPILE={PREFIXES[board.arch]}", f"TA_DEV_KIT_DIR={devkit}",
+        f"CROSS_COMPILE={PREFIXES[board.ta.arch]}", f"TA_DEV_KIT_DIR={devkit}",
         f"TA_CONFIG_DIR={config}", f"PYTHON3={sys.executable}", f"O={output}",
     ]  # fmt: skip
 
@@ -93,22 +94,38 @@ def host_argv(board: Board, workspace: Workspace, sysroot: str, output: str) -> 
     ]  # fmt: skip
 
 
-def build_ta(job: Job, memory: TaMemory, sysroot: Entry) -> Entry:
+@dataclass(frozen=True)
+class Devkit:
+    """A TA dev kit: its folder, and the key of what it came from."""
+
+    path: Path
+    key: str
+
+
+def devkit_of(board: Board, sysroot: Entry, optee: Entry | None) -> Devkit:
+    """The dev kit of the OP-TEE that runs on the board: the built one, else Debian's."""
+    if optee is not None and board.optee is not None:
+        return Devkit(optee.path / board.optee.devkit, f"{optee.key}/{board.optee.devkit}")
+    folder = (board.debian and board.debian.devkit) or ""
+    return Devkit(sysroot.path / folder, f"{sysroot.key}/{folder}")
+
+
+def build_ta(job: Job, memory: TaMemory, devkit: Devkit) -> Entry:
     """The signed TA, ``TA_FILE`` in the returned entry."""
     board, workspace, log = job.board, job.workspace, job.log("ta")
     header = render_header(workspace, memory)
     inputs = {
         "header": header,
         "sources": digest_of_tree(workspace.root / "ta", workspace.root / "nn"),
-        "devkit": [board.debian.devkit, sysroot.key],
-        "compiler": compiler_version(board.arch, job.runner),
+        "devkit": devkit.key,
+        "compiler": compiler_version(board.ta.arch, job.runner),
     }
 
     def make(destination: Path) -> None:
         log.unlink(missing_ok=True)
         write_whole(destination / "config" / HEADER, header)
-        devkit = str(sysroot.path / board.debian.devkit)
-        argv = ta_argv(board, workspace, devkit, str(destination / "config"), str(destination))
+        kit = str(devkit.path)
+        argv = ta_argv(board, workspace, kit, str(destination / "config"), str(destination))
         job.runner.run(argv, what="building the trusted application", log=log)
 
     return job.store.get("ta", inputs, make)

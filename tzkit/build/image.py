@@ -20,7 +20,7 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
-from tzkit.board import Board
+from tzkit.boardfile import Kernel, RootFs
 from tzkit.build.application import DARKNETP, RESUME, TA_FILE
 from tzkit.job import Job
 from tzkit.parts.sysroot import find, find_all
@@ -47,26 +47,25 @@ LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "var/run": "../
 EPOCH = 1  # time stamp of every file: equal inputs give equal archives
 
 
-def render_init(workspace: Workspace, board: Board) -> str:
+def render_init(workspace: Workspace, kernel: Kernel) -> str:
     """The base system's /init."""
     return render(
         workspace.templates,
         "init.j2",
-        modules=board.kernel.load,
+        modules=kernel.load,
         module_folder=MODULE_FOLDER,
         ready_text=READY_TEXT,
     )
 
 
-def build_base(job: Job, sysroot: Entry, host: Entry) -> Entry:
+def build_base(job: Job, rootfs: RootFs, kernel: Kernel, sysroot: Entry, host: Entry) -> Entry:
     """The initramfs, ``BASE`` in the returned entry."""
-    board = job.board
-    init = render_init(job.workspace, board)
+    init = render_init(job.workspace, kernel)
     resume = host.path / RESUME
     inputs = {
         "init": init,
-        "rootfs": board.rootfs.model_dump(mode="json"),
-        "kernel": board.kernel.model_dump(mode="json"),
+        "rootfs": rootfs.model_dump(mode="json"),
+        "kernel": kernel.model_dump(mode="json"),
         "sysroot": sysroot.key,
         "resume": file_sha256(resume),
         "code": file_sha256(Path(__file__)),
@@ -75,8 +74,8 @@ def build_base(job: Job, sysroot: Entry, host: Entry) -> Entry:
     def make(destination: Path) -> None:
         root = destination / "root"
         _lay_out(root)
-        _install_programs(board, sysroot.path, root)
-        _install_modules(board, sysroot.path, root)
+        _install_programs(rootfs, sysroot.path, root)
+        _install_modules(kernel, sysroot.path, root)
         _copy(resume, root / "usr/bin" / RESUME, 0o755)
         _write(root / "init", init, 0o755)
         _write(root / "etc/passwd", "root::0:0:root:/root:/bin/sh\n")
@@ -123,16 +122,16 @@ def _lay_out(root: Path) -> None:
         (root / name).symlink_to(target)
 
 
-def _install_programs(board: Board, sysroot: Path, root: Path) -> None:
-    programs = [find(sysroot, pattern) for pattern in board.rootfs.programs]
+def _install_programs(rootfs: RootFs, sysroot: Path, root: Path) -> None:
+    programs = [find(sysroot, pattern) for pattern in rootfs.programs]
     for program in programs:
         _copy(program, root / program.relative_to(sysroot), 0o755)
     for name, library in _libraries(programs, sysroot).items():
         _copy(library, root / "usr/lib" / name, 0o755)
-    for pattern in board.rootfs.trusted_applications:
+    for pattern in rootfs.trusted_applications:
         for path in find_all(sysroot, pattern):
             _copy(path, root / "usr/lib/optee_armtz" / path.name, 0o444)
-    for pattern in board.rootfs.files:
+    for pattern in rootfs.files:
         for path in find_all(sysroot, pattern):
             _copy(path, root / path.relative_to(sysroot), 0o644)
 
@@ -165,9 +164,9 @@ def _needed(path: Path) -> list[str]:
     return names
 
 
-def _install_modules(board: Board, sysroot: Path, root: Path) -> None:
+def _install_modules(kernel: Kernel, sysroot: Path, root: Path) -> None:
     """Kernel modules, unpacked: busybox's insmod reads no xz."""
-    for name in board.kernel.modules:
+    for name in kernel.modules:
         packed = find(sysroot, f"usr/lib/modules/*/kernel/**/{name}.ko.xz")
         _write(root / f"usr/lib/modules/{name}.ko", lzma.decompress(packed.read_bytes()))
 

@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""The cross compiler of an architecture."""
+"""The cross compilers, by the architecture they compile for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from tzkit.boardfile import Arch
 from tzkit.process import Runner
 
-PREFIXES = {"arm64": "aarch64-linux-gnu-"}
+PREFIXES: dict[Arch, str] = {"arm64": "aarch64-linux-gnu-", "armhf": "arm-linux-gnueabihf-"}
 
 
-def compiler_version(arch: str, runner: Runner) -> str:
+def compiler_version(arch: Arch, runner: Runner) -> str:
     """First line of ``gcc --version``: artifacts depend on it."""
     argv = [f"{PREFIXES[arch]}gcc", "--version"]
     return runner.run(argv, what="asking for the compiler's version").splitlines()[0]
+
+
+def compiler_versions(arches: Iterable[Arch], runner: Runner) -> list[str]:
+    """The same for several, each once."""
+    return [compiler_version(arch, runner) for arch in sorted(set(arches))]

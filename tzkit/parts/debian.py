@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from tzkit.board import Debian
-from tzkit.errors import DISK_FULL, EnvironmentFailed
+from tzkit.board import Board
+from tzkit.boardfile import Source
+from tzkit.errors import DISK_FULL, EnvironmentFailed, RequestError
 from tzkit.process import Runner
 from tzkit.store import Entry, Store, digest_of, file_sha256, write_whole
 from tzkit.ui import Step
@@ -30,7 +31,7 @@ SOURCES = "source"
 ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
 DEADLINE_SECONDS = 1800.0
-FORMAT = 1
+FORMAT = 2
 
 # Which of mmdebstrap's messages mean that trying again can help, or what else does.
 ADVICE = (
@@ -70,59 +71,96 @@ class Parts:
     def binaries(self) -> list[Path]:
         return [self.path / part.file for part in self.parts if part.file.endswith(".deb")]
 
-    def source(self, package: str) -> Path:
+    def source(self, source: Source) -> Path:
         """The .dsc of a source package."""
         for part in self.parts:
-            if part.file.endswith(".dsc") and part.name == package:
+            if part.file.endswith(".dsc") and part.name == source.name:
                 return self.path / part.file
-        raise EnvironmentFailed(f"the source package '{package}' was not fetched")
+        raise EnvironmentFailed(f"the source package '{source.name}' was not fetched")
 
-    def subset_key(self) -> str:
-        """Hash over all contents: what later stages depend on."""
-        return digest_of({"parts": [[part.file, part.sha256] for part in self.parts]})
-
-
-def inputs(debian: Debian, arch: str) -> dict[str, object]:
-    """What the fetched set depends on (the mirror's state is not known beforehand)."""
-    return {
-        "format": FORMAT,
-        "suite": debian.suite,
-        "arch": arch,
-        "packages": list(debian.packages),
-        "sources": list(debian.sources),
-    }
+    def binaries_key(self) -> str:
+        """Hash over the binary packages: what an unpacked sysroot depends on."""
+        contents = [[part.file, part.sha256] for part in self.parts if part.file.endswith(".deb")]
+        return digest_of({"parts": contents})
 
 
-def mmdebstrap_argv(debian: Debian, arch: str, destination: Path) -> list[str]:
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be fetched for a board."""
+
+    suite: str
+    arch: str
+    packages: tuple[str, ...]
+    sources: tuple[Source, ...]
+
+    def inputs(self) -> dict[str, object]:
+        """What the fetched set depends on (the mirror's state is not known beforehand)."""
+        return {
+            "format": FORMAT,
+            "suite": self.suite,
+            "arch": self.arch,
+            "packages": list(self.packages),
+            "sources": [[source.name, source.suite] for source in self.sources],
+        }
+
+
+def wanted(board: Board) -> Wanted:
+    """What ``--source debian`` fetches for a board. Raises RequestError when it can do nothing."""
+    if board.debian is None:
+        raise RequestError(
+            f"Debian has no parts for {board.name}", hint="build it with --source upstream"
+        )
+    return Wanted(board.debian.suite, board.arch, board.debian.packages, board.sources)
+
+
+def mmdebstrap_argv(want: Wanted, destination: Path) -> list[str]:
     """The command that fetches everything below ``destination``."""
     binaries = shlex.quote(str(destination / BINARIES))
-    sources = shlex.quote(str(destination / SOURCES))
-    sources_list = 'sed -n "s/^deb /deb-src /p" "$1"/etc/apt/sources.list'
     argv = [
         "mmdebstrap",
         "--mode=" + ("root" if os.geteuid() == 0 else "chrootless"),
         "--variant=extract",
-        f"--architectures={arch}",
-        f"--include={','.join(debian.packages)}",
+        f"--architectures={want.arch}",
+        f"--include={','.join(want.packages)}",
     ]
-    if debian.sources:
-        names = shlex.join(debian.sources)
-        argv += [
-            f'--setup-hook={sources_list} > "$1"/etc/apt/sources.list.d/source.list',
-            f'--extract-hook=cd {sources} && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" '
-            f"apt-get -q source --download-only {names}",
-        ]
+    if want.sources:
+        argv += _source_hooks(want, shlex.quote(str(destination / SOURCES)))
     argv += [
         f'--extract-hook=cp "$1"/var/cache/apt/archives/*.deb {binaries}/',
-        debian.suite,
+        want.suite,
         "/dev/null",
     ]
     return argv
 
 
-def fetch(
-    debian: Debian, arch: str, cache: Path, runner: Runner, log: Path, step: Step
-) -> tuple[Parts, bool]:
+def _source_hooks(want: Wanted, folder: str) -> list[str]:
+    """mmdebstrap's own hooks, shell lines: list the sources' suites, download from them."""
+    edits = [r"s/^deb /deb-src /p"]
+    for suite in sorted({s.suite for s in want.sources if s.suite not in (None, want.suite)}):
+        edits += _other_suite(want.suite, suite)
+    listing = "; ".join(f'sed -n {shlex.quote(e)} "$1"/etc/apt/sources.list' for e in edits)
+    names = [source.name + (f"/{source.suite}" if source.suite else "") for source in want.sources]
+    return [
+        f'--setup-hook={{ {listing}; }} > "$1"/etc/apt/sources.list.d/source.list',
+        f'--extract-hook=cd {folder} && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" '
+        f"apt-get -q source --download-only {shlex.join(names)}",
+    ]
+
+
+def _other_suite(listed: str, other: str) -> tuple[str, str]:
+    """What sed adds for the sources of another suite, from the mirrors that list the first.
+
+    A mirror that stands still serves an old list, which is authentic all the same: lists of moving
+    suites expire within days, those of releases do not.
+    """
+    fresh = "check-valid-until=no"
+    return (
+        rf"s/^deb \[\([^]]*\)\] \([^ ]*\) {listed} /deb-src [{fresh} \1] \2 {other} /p",
+        rf"s/^deb \([^[ ][^ ]*\) {listed} /deb-src [{fresh}] \1 {other} /p",
+    )
+
+
+def fetch(want: Wanted, cache: Path, runner: Runner, log: Path, step: Step) -> tuple[Parts, bool]:
     """The verified parts, and whether they were in the cache already, whole.
 
     Raises EnvironmentFailed with what failed and what to do; nothing half-fetched is kept.
@@ -130,28 +168,26 @@ def fetch(
     store = Store(cache / "debian")
 
     def make(destination: Path) -> None:
-        _download(debian, arch, destination, runner, log, step)
+        _download(want, destination, runner, log, step)
 
-    entry = store.get("parts", inputs(debian, arch), make)
+    entry = store.get("parts", want.inputs(), make)
     if entry.cached:
         step.update("checking hashes")
         damage = _damage(entry.path)
         if damage:
             step.update(f"{damage}: fetching again")
             store.drop(entry)
-            entry = store.get("parts", inputs(debian, arch), make)
+            entry = store.get("parts", want.inputs(), make)
     return _read(entry), entry.cached
 
 
-def _download(
-    debian: Debian, arch: str, destination: Path, runner: Runner, log: Path, step: Step
-) -> None:
-    argv = mmdebstrap_argv(debian, arch, destination)
+def _download(want: Wanted, destination: Path, runner: Runner, log: Path, step: Step) -> None:
+    argv = mmdebstrap_argv(want, destination)
     for attempt in range(1, ATTEMPTS + 1):
         for folder in (BINARIES, SOURCES):
             shutil.rmtree(destination / folder, ignore_errors=True)
             (destination / folder).mkdir(parents=True)
-        step.update(f"Debian {debian.suite}, {len(debian.packages)} packages, try {attempt}")
+        step.update(f"Debian {want.suite}, {len(want.packages)} packages, try {attempt}")
         log.unlink(missing_ok=True)
         try:
             runner.run(argv, what="fetching Debian packages", log=log, timeout=DEADLINE_SECONDS)
@@ -162,7 +198,7 @@ def _download(
                 raise EnvironmentFailed(error.message, hint=hint, log=log) from error
             step.update(f"try {attempt} failed, again in {PAUSE_SECONDS:.0f} s")
             time.sleep(PAUSE_SECONDS)
-    parts = _describe(debian, destination)
+    parts = _describe(want, destination)
     write_whole(destination / MANIFEST, json.dumps([asdict(part) for part in parts], indent=1))
 
 
@@ -172,8 +208,8 @@ def advice(log: Path) -> str | None:
     return next((hint for pattern, hint in ADVICE if re.search(pattern, text)), None)
 
 
-def _describe(debian: Debian, destination: Path) -> list[Part]:
-    origin = f"Debian {debian.suite}"
+def _describe(want: Wanted, destination: Path) -> list[Part]:
+    origin = f"Debian {want.suite}"
     parts = []
     for path in sorted((destination / BINARIES).glob("*.deb")):
         name, version, _ = unquote(path.stem).split("_")
@@ -181,15 +217,15 @@ def _describe(debian: Debian, destination: Path) -> list[Part]:
     for path in sorted(p for p in (destination / SOURCES).iterdir() if p.is_file()):
         name, rest = path.name.split("_", 1)
         version = re.sub(r"(\.dsc|\.(orig|debian)[^/]*|\.tar\.\w+)$", "", rest)
-        origin_source = f"{origin}, source"
-        parts.append(
-            Part(name, version, file_sha256(path), origin_source, f"{SOURCES}/{path.name}")
-        )
-    missing = set(debian.packages) - {part.name for part in parts}
-    missing |= {s for s in debian.sources if not (list((destination / SOURCES).glob(f"{s}_*.dsc")))}
+        suite = next((s.suite for s in want.sources if s.name == name and s.suite), want.suite)
+        described = f"Debian {suite}, source"
+        parts.append(Part(name, version, file_sha256(path), described, f"{SOURCES}/{path.name}"))
+    missing = set(want.packages) - {part.name for part in parts}
+    names = {source.name for source in want.sources}
+    missing |= {s for s in names if not (list((destination / SOURCES).glob(f"{s}_*.dsc")))}
     if missing:
         raise EnvironmentFailed(
-            f"Debian {debian.suite} gave no {', '.join(sorted(missing))}",
+            f"Debian {want.suite} gave no {', '.join(sorted(missing))}",
             hint="the mirror may be incomplete; try again later",
         )
     return parts

@@ -33,7 +33,7 @@ def unpack(parts: Parts, store: Store, runner: Runner, step: Step) -> Entry:
                 ["dpkg-deb", "--extract", package, destination], what=f"unpacking {package.name}"
             )
 
-    return store.get("sysroot", {"parts": parts.subset_key()}, make)
+    return store.get("sysroot", {"parts": parts.binaries_key()}, make)
 
 
 def find(sysroot: Path, pattern: str) -> Path:

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""The tables of a board file: what each means, and what is refused in it.
+
+:mod:`tzkit.board` puts them together. A table that is absent means that the board has nothing of
+the kind; no code asks for a board's name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from tzkit.toml import Table
+from tzkit.units import parse_size
+
+PAGE = 4096
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+PageSize = Annotated[int, BeforeValidator(parse_size), Field(gt=0, multiple_of=PAGE)]
+Address = Annotated[int, BeforeValidator(parse_size), Field(ge=0, multiple_of=PAGE)]
+
+Arch = Literal["arm64", "armhf"]
+ConsoleName = Literal["normal", "secure"]
+
+
+class SecureMemory(Table):
+    """The memory only the secure world can touch (TZDRAM)."""
+
+    start: Address
+    size: PageSize
+    core: PageSize = Field(description="what OP-TEE itself occupies")
+    isolated: bool = Field(
+        default=True, description="whether hardware, or the emulator, keeps the normal world out"
+    )
+
+    @model_validator(mode="after")
+    def core_fits(self) -> SecureMemory:
+        if self.core >= self.size:
+            raise ValueError("core takes all of the secure memory, nothing is left for TAs")
+        return self
+
+
+class TrustedApplication(Table):
+    """Word size and memory of our trusted application, and what OP-TEE can map for one."""
+
+    arch: Arch = Field(description="arm64: 64-bit trusted applications, armhf: 32-bit")
+    stack: PageSize
+    heap: PageSize
+    page_table_entries: int = Field(gt=0, description="CFG_PGT_CACHE_ENTRIES of its OP-TEE")
+    page_table_span: Size = Field(description="virtual memory that one entry maps")
+
+
+class ConsoleLine(Table):
+    """A serial line of the board, by the name suites use for it."""
+
+    uart: str = Field(description="what the hardware calls it; equal names are one shared line")
+    device: str | None = Field(default=None, description="what Linux calls it, such as ttyAMA0")
+    speed: int = Field(gt=0, description="baud")
+
+
+class Login(Table):
+    """How a shell is reached on the system that the board boots."""
+
+    user: str = "root"
+    prompt: str = Field(description="the text after which the user's name is typed")
+
+
+class Source(Table):
+    """A source package; ``suite`` when it is to come from another one than the binaries."""
+
+    name: str
+    suite: str | None = None
+
+
+class Debian(Table):
+    """What ``--source debian`` takes for this board, and what can be made of it.
+
+    ``gives``: ``system`` when everything up to a bootable image, ``application`` when OP-TEE's core
+    and our application for a system that is already on the board.
+    """
+
+    gives: Literal["system", "application"]
+    limits: str = Field(min_length=1, description="what it cannot do, for people")
+    suite: str
+    packages: tuple[str, ...] = Field(min_length=1)
+    devkit: str | None = Field(
+        default=None, description="TA dev kit in the packages; without it the [optee] one is used"
+    )
+
+
+class Optee(Table):
+    """OP-TEE OS and its TA dev kit, built from a source package."""
+
+    source: Source
+    make: tuple[str, ...] = Field(min_length=1, description="make variables")
+    devkit: str = Field(description="folder of the dev kit in the build output")
+    sign_key: str | None = Field(
+        default=None, description="key in the packages whose TAs this core is to accept"
+    )
+
+
+class Firmware(Table):
+    """Trusted Firmware-A, built from a source package."""
+
+    source: Source
+    make: tuple[str, ...] = Field(min_length=1, description="variables and goals; {…}: files")
+    files: dict[str, str] = Field(default={}, description="files of the unpacked packages")
+    optee_files: dict[str, str] = Field(default={}, description="files of the built OP-TEE")
+    macros: dict[str, dict[str, str]] = Field(
+        default={}, description="by header of the source: macros that get another value"
+    )
+    output: str
+
+
+class KernelBuild(Table):
+    """A kernel from Debian's source with a small configuration."""
+
+    archive: str = Field(description="the source archive in the unpacked packages")
+    arch: str = Field(description="what the kernel's makefile calls the architecture")
+    goal: str
+    output: str
+    options: tuple[str, ...] = Field(min_length=1, description="set to y, on top of allnoconfig")
+
+
+class Kernel(Table):
+    """The normal world's kernel: a file of the packages, or built."""
+
+    image: str | None = None
+    plain: bool = Field(default=False, description="whether image must be unpacked to be booted")
+    build: KernelBuild | None = None
+    modules: tuple[str, ...] = ()
+    load: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def consistent(self) -> Kernel:
+        missing = [name for name in self.load if name not in self.modules]
+        if missing:
+            raise ValueError(f"load names modules that are not in modules: {', '.join(missing)}")
+        if (self.image is None) == (self.build is None):
+            raise ValueError("either image or build is needed")
+        return self
+
+
+class RootFs(Table):
+    """What of the packages goes into the base system."""
+
+    programs: tuple[str, ...] = Field(min_length=1)
+    trusted_applications: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+class Xtest(Table):
+    """OP-TEE's test suite on this board; without the table the board has none.
+
+    ``without`` are cases that this pair of xtest and core is known not to pass, each with why.
+    """
+
+    level: Literal["full", "smoke"] = "full"
+    without: dict[str, str] = Field(default={})
+
+
+class Payload(Table):
+    """The disk with TA, darknetp and data, as the emulated system sees it."""
+
+    device: str
+    modules: tuple[str, ...] = Field(default=(), description="inserted before it is mounted")
+
+
+class Emulator(Table):
+    """How the board is emulated; ``arguments`` may hold {firmware} and the other image files."""
+
+    program: str
+    memory: Size
+    arguments: tuple[str, ...] = Field(min_length=1)
+    serials: tuple[ConsoleName, ...] = Field(min_length=1, description="order of its serial lines")
+    kernel_arguments: str
+    payload: Payload
+    boot_seconds: float = Field(gt=0, description="deadline from reset to shell")
+    warm_start: bool = Field(default=True, description="whether a booted system can be saved")
+
+
+class SimulatedMemory(Table):
+    """How ``--secure-memory`` gives an emulated board more than its hardware has.
+
+    The memory is ordinary RAM that the normal world could reach too: for simulation only. In
+    ``optee.make`` and ``macros``, {start} and {size} (hexadecimal) and {entries} are filled in.
+    """
+
+    start: Address
+    largest: PageSize
+    optee: Optee
+    optee_files: dict[str, str] = Field(description="in place of files of the packages")
+    macros: dict[str, dict[str, str]]
+
+
+class Medium(Table):
+    """What the board's root file system is and how large it may be."""
+
+    rootfs: Literal["initramfs", "ext2", "ext4"]
+    where: str = Field(description="what holds it, for people")
+    limit: Size | None = Field(default=None, description="most it may hold; None: memory decides")
+
+
+class Flash(Table):
+    """How an image gets onto the real board.
+
+    ``disk``: written to an SD card or other disk; ``make``: OP-TEE's own ``make GOAL``, which asks
+    ``questions``; ``none``: there is nothing to write.
+    """
+
+    kind: Literal["none", "disk", "make"]
+    how: str = Field(min_length=1, description="what a person does, in short")
+    goal: str | None = None
+    questions: tuple[str, ...] = Field(
+        default=(), description="texts it waits at, each answered by Enter"
+    )
+    variables: tuple[str, ...] = Field(default=(), description="must be set in the environment")
+
+    @model_validator(mode="after")
+    def make_has_a_goal(self) -> Flash:
+        if (self.kind == "make") != (self.goal is not None):
+            raise ValueError("kind 'make' needs a goal, the others have none")
+        return self
