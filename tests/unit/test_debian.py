@@ -146,4 +146,4 @@ def test_sources_of_another_suite_come_from_the_same_mirrors(
     subprocess.run(["sh", "-c", script, "exec", str(tmp_path)], check=True)
     wanted = [listed.replace("deb ", "deb-src ", 1), *([added] if added else [])]
     assert (apt / "sources.list.d/source.list").read_text().splitlines() == wanted
-    assert any("download-only src other/sid" in word for word in hooks)
+    assert any("download-only src/trixie other/sid" in word for word in hooks)

@@ -135,11 +135,12 @@ def mmdebstrap_argv(want: Wanted, destination: Path) -> list[str]:
 
 def _source_hooks(want: Wanted, folder: str) -> list[str]:
     """mmdebstrap's own hooks, shell lines: list the sources' suites, download from them."""
-    edits = [r"s/^deb /deb-src /p"]
-    for suite in sorted({s.suite for s in want.sources if s.suite not in (None, want.suite)}):
+    others = sorted({s.suite for s in want.sources if s.suite not in (None, want.suite)})
+    edits = ["s/^deb /deb-src /p"]
+    for suite in others:
         edits += _other_suite(want.suite, suite)
     listing = "; ".join(f'sed -n {shlex.quote(e)} "$1"/etc/apt/sources.list' for e in edits)
-    names = [source.name + (f"/{source.suite}" if source.suite else "") for source in want.sources]
+    names = [s.name + (f"/{s.suite or want.suite}" if others else "") for s in want.sources]
     return [
         f'--setup-hook={{ {listing}; }} > "$1"/etc/apt/sources.list.d/source.list',
         f'--extract-hook=cd {folder} && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" '
