@@ -121,7 +121,7 @@ def plan(level: Level, shards: int = 1, without: Collection[str] = ()) -> tuple[
         return (Shard("smoke", only=tuple(name for name in SMOKE if name not in left)),)
     if shards not in SPLITS:
         raise RequestError(f"xtest can be split into {', '.join(map(str, SPLITS))} shards")
-    groups = SPLITS[shards]
+    groups = [tuple(name for name in group if name not in left) for group in SPLITS[shards]]
     named = tuple(Shard(f"{number}", group, left) for number, group in enumerate(groups, 1))
     rest = tuple(name for group in groups for name in group)
     return (*named, Shard(f"{len(groups) + 1}", without=(*rest, *left)))
