@@ -187,6 +187,9 @@ class SimulatedMemory(Table):
     ``optee.make`` and ``macros``, {start} and {size} (hexadecimal) and {entries} are filled in.
     """
 
+    size: PageSize | None = Field(
+        default=None, description="simulate this much without --secure-memory being given"
+    )
     start: Address
     largest: PageSize
     optee: Optee

@@ -241,6 +241,8 @@ def _checked(common: Common) -> tuple[Workspace, Board]:
     workspace = Workspace.of_checkout()
     board = load_board(workspace.boards, common.board)
     memory = _size("secure-memory", common.secure_memory)
+    if memory is None and board.simulated_memory is not None:
+        memory = board.simulated_memory.size
     if memory is not None:
         board = with_secure_memory(board, memory)
         common.ui.say(f"{board.name}: {SIMULATED.format(size=show_size(memory))}")
