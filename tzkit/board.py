@@ -31,6 +31,7 @@ from tzkit.boardfile import (
     SimulatedMemory,
     Source,
     TrustedApplication,
+    Upstream,
     Xtest,
 )
 from tzkit.errors import RequestError
@@ -62,6 +63,7 @@ class Board(Table):
     xtest: Xtest | None = None
     emulator: Emulator | None = None
     simulated_memory: SimulatedMemory | None = None
+    upstream: Upstream | None = None
 
     @property
     def ta_budget(self) -> int:
@@ -122,6 +124,13 @@ class Board(Table):
         unknown = set(self.emulator.serials) - set(self.consoles)
         if unknown:
             raise ValueError(f"emulator.serials names unknown consoles: {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def upstream_runs_what_is_there(self) -> Board:
+        run = self.upstream.run if self.upstream else None
+        if run is not None and set(run.ports) != set(self.consoles):
+            raise ValueError("upstream.run.ports must name a port for each console, and no other")
         return self
 
 

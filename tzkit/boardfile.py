@@ -7,9 +7,10 @@ the kind; no code asks for a board's name.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tzkit.toml import Table
 from tzkit.units import parse_size
@@ -222,3 +223,42 @@ class Flash(Table):
         if (self.kind == "make") != (self.goal is not None):
             raise ValueError("kind 'make' needs a goal, the others have none")
         return self
+
+
+class UpstreamRun(Table):
+    """How OP-TEE's own tree starts an emulated board: frozen, under QEMU's monitor on stdio."""
+
+    goal: str
+    ports: dict[ConsoleName, str] = Field(description="make variables that name TCP ports")
+    monitor_prompt: str = Field(min_length=1)
+    start_command: str = Field(min_length=1, description="typed at the prompt to let it run")
+    gdb_port: int = Field(gt=0, description="fixed: two runs on a machine would collide")
+    boot_seconds: float = Field(gt=0, description="deadline from the start to the login prompt")
+
+
+class Upstream(Table):
+    """What ``--source upstream`` makes for this board with OP-TEE's own build tree."""
+
+    manifest: str = Field(pattern=r"^[\w-]+\.xml$", description="file of OP-TEE's manifest.git")
+    make: tuple[str, ...] = Field(default=(), description="variables of the make command")
+    goals: tuple[str, ...] = Field(default=("all",), min_length=1)
+    devkit: str = Field(description="TA dev kit in the tree")
+    image: str = Field(description="what is written or started, in the tree")
+    room: Size | None = Field(
+        default=None, description="of the medium, for data; None: all of it, nobody measured"
+    )
+    tools: dict[str, str] = Field(default={}, description="further programs and their packages")
+    run: UpstreamRun | None = Field(default=None, description="None: its tree does not emulate it")
+
+    @field_validator("make")
+    @classmethod
+    def only_variables(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [word for word in words if not re.match(r"[A-Za-z]\w*=", word)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: write NAME=value; goals have a key of their own")
+        return words
+
+    @property
+    def name(self) -> str:
+        """The manifest without its suffix."""
+        return self.manifest.removesuffix(".xml")

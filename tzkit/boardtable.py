@@ -40,11 +40,13 @@ def board_details(board: Board) -> Table:
 
 
 def _here(board: Board) -> str:
+    if board.debian is None:
+        return "build with --source upstream"
     lacking = doctor.missing(doctor.tools_for(board, emulate=True))
     if lacking:
         packages = ", ".join(sorted({tool.package for tool in lacking}))
         return f"needs {packages}"
-    return "build, emulate"
+    return "build, emulate" if board.emulator else "build"
 
 
 def _flattened(value: object, prefix: str = "") -> list[tuple[str, str]]:

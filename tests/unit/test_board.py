@@ -54,6 +54,21 @@ BROKEN = {
     "make without a goal": ('kind = "none"', 'kind = "make"', "kind 'make' needs a goal"),
     "root file system of no kind": ('rootfs = "initramfs"', 'rootfs = "tape"', "medium.rootfs: "),
     "xtest of no level": ('level = "full"', 'level = "all"', "xtest.level: "),
+    "manifest of no kind": ('manifest = "qemu_v8.xml"', 'manifest = "../x"', "upstream.manifest: "),
+    "goal among the variables": (
+        'make = ["RUST',
+        'make = ["all", "RUST',
+        "upstream.make: all: write",
+    ),
+    "build without goals": ('manifest = "q', 'goals = []\nmanifest = "q', "upstream.goals: "),
+    "no room at all": ('manifest = "q', 'room = "0"\nmanifest = "q', "upstream.room: "),
+    "console without a port": (
+        'secure = "QEMU_SW_PORT"',
+        "",
+        "upstream.run.ports must name a port for each console",
+    ),
+    "tree that never boots": ("boot_seconds = 300", "boot_seconds = 0", "run.boot_seconds: "),
+    "no prompt to wait for": ('"(qemu) "', '""', "upstream.run.monitor_prompt: "),
     "simulated memory not in pages": (
         'largest = "256 MiB"',
         'largest = "1000"',
@@ -85,6 +100,14 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "consoles.normal.speed",
         "consoles.normal.baud",
     }
+
+
+@pytest.mark.parametrize("name", board_names(BOARDS))
+def test_a_shared_line_is_told(name: str) -> None:
+    """Both worlds on one line have one name and one speed for it."""
+    consoles = load_board(BOARDS, name).consoles
+    if load_board(BOARDS, name).shared_console:
+        assert consoles["normal"] == consoles["secure"]
 
 
 def test_unknown_board_names_the_known_and_the_nearest() -> None:
