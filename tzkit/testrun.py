@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from tzkit import pipeline, report
+from tzkit.board import Board
 from tzkit.console import Event
 from tzkit.consoles import hand_over
 from tzkit.errors import RequestError, TzkitError
@@ -30,6 +31,7 @@ DARKNETP_SECONDS = 600.0
 WATCH_SECONDS = 0.2
 ONLY = ("xtest", "usage", "train", "predict")
 LEVELS = ("full", "smoke", "none")
+ONLY_XTEST = ("boot", "xtest")
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,17 @@ class TestOptions:
     __test__ = False  # not a test class of pytest's
 
     partition: Partition
-    xtest: str
+    xtest: str | None  # None: what the board file says
     suites: tuple[Suite, ...]
     keep: bool = False
     cold: bool = False
 
     @classmethod
-    def parse(cls, *, pp: str, xtest: str, only: str | None, keep: bool, cold: bool) -> TestOptions:
+    def parse(
+        cls, *, pp: str, xtest: str | None, only: str | None, keep: bool, cold: bool
+    ) -> TestOptions:
         """From the flags. Raises RequestError for what they cannot mean."""
-        if xtest not in LEVELS:
+        if xtest is not None and xtest not in LEVELS:
             raise RequestError(f"--xtest {xtest}: choose from {', '.join(LEVELS)}")
         if only is not None and only not in ONLY:
             raise RequestError(f"--only {only}: choose from {', '.join(ONLY)}")
@@ -56,6 +60,20 @@ class TestOptions:
         chosen = [suite for suite in report.SUITES if only in (None, suite) or suite == "boot"]
         suites = tuple(suite for suite in chosen if suite != "xtest" or xtest != "none")
         return cls(Partition.parse(pp), xtest, suites, keep, cold)
+
+    def for_board(self, board: Board) -> TestOptions:
+        """The same with the board's own level of xtest where none was asked for.
+
+        Raises RequestError when xtest was asked for and the board has none.
+        """
+        if board.xtest is None and (self.xtest not in (None, "none") or self.suites == ONLY_XTEST):
+            raise RequestError(
+                f"{board.name} has no xtest: Debian has none for {board.arch}",
+                hint="leave --xtest away, or say --xtest none",
+            )
+        level = self.xtest or (board.xtest.level if board.xtest else "none")
+        suites = tuple(suite for suite in self.suites if suite != "xtest" or level != "none")
+        return replace(self, xtest=level, suites=suites)
 
     def check_network(self, layers: int) -> None:
         """Raises RequestError when the partition will be used and lies outside the network."""
@@ -120,7 +138,7 @@ def _run(
     built = pipeline.build(job, build)
     findings.note(parts=built.parts.parts)
     with contextlib.ExitStack() as stack:
-        shards = _shards(options)
+        shards = _shards(job.board, options)
         with job.stage(
             "boot", f"boot: {job.board.name}, {max(len(shards), 1)} session(s)"
         ) as stage:
@@ -137,13 +155,14 @@ def _run(
             hand_over(findings.sessions[0], job.ui, built.dataset.root)
 
 
-def _shards(options: TestOptions) -> tuple[xtest.Shard, ...]:
+def _shards(board: Board, options: TestOptions) -> tuple[xtest.Shard, ...]:
     """A full xtest is split over two emulators where there are processors for them."""
-    if "xtest" not in options.suites:
+    if "xtest" not in options.suites or board.xtest is None:
         return ()
     if options.xtest == "smoke":
-        return xtest.plan("smoke")
-    return xtest.plan("full", 2 if (os.cpu_count() or 1) > 1 else 1)
+        return xtest.plan("smoke", without=board.xtest.without)
+    shards = 2 if (os.cpu_count() or 1) > 1 else 1
+    return xtest.plan("full", shards, board.xtest.without)
 
 
 def _run_suites(
@@ -179,7 +198,8 @@ def _run_suites(
     if shards:
         runs.sort(key=lambda run: run.shard.name)
         level: xtest.Level = "smoke" if options.xtest == "smoke" else "full"
-        findings.note(xtest=xtest.judge(runs, level))
+        without = job.board.xtest.without if job.board.xtest else {}
+        findings.note(xtest=xtest.judge(runs, level, without))
 
 
 def _watch(futures: list[Future[None]], findings: Findings, update: Callable[[str], None]) -> None:

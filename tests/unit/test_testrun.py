@@ -17,6 +17,7 @@ import pytest
 
 from tzkit import pipeline, testrun
 from tzkit.board import load_board
+from tzkit.boardfile import Xtest
 from tzkit.errors import EnvironmentFailed, RequestError, TargetDied
 from tzkit.job import Job
 from tzkit.pipeline import BuildOptions
@@ -60,6 +61,24 @@ def test_selection(given: dict[str, Any], suites: tuple[str, ...]) -> None:
 def test_wrong_requests(given: dict[str, Any]) -> None:
     with pytest.raises(RequestError):
         options(**given)
+
+
+def test_board_decides_how_much_xtest_there_is() -> None:
+    board = load_board(Workspace.of_checkout().boards, "qemu_v8")
+    asked = options(xtest=None)
+    assert asked.for_board(board).xtest == "full"
+    smoke = board.model_copy(update={"xtest": Xtest(level="smoke")})
+    assert asked.for_board(smoke).xtest == "smoke"
+    assert options(xtest="full").for_board(smoke).xtest == "full"
+
+
+def test_board_without_xtest_runs_the_rest() -> None:
+    board = load_board(Workspace.of_checkout().boards, "qemu_v8")
+    bare = board.model_copy(update={"xtest": None})
+    assert options(xtest=None).for_board(bare).suites == ("boot", "usage", "train", "predict")
+    for given in ({"xtest": "smoke"}, {"xtest": None, "only": "xtest"}):
+        with pytest.raises(RequestError, match="qemu_v8 has no xtest"):
+            options(**given).for_board(bare)
 
 
 def test_partition_must_lie_in_the_network_that_uses_it() -> None:
@@ -162,7 +181,7 @@ def test_xtest_alone(job: Job, monkeypatch: pytest.MonkeyPatch, sessions: list[s
         return SimpleNamespace(shard=shard)
 
     monkeypatch.setattr(xtest, "run_shard", run_shard)
-    monkeypatch.setattr(xtest, "judge", lambda runs, level: good)
+    monkeypatch.setattr(xtest, "judge", lambda runs, level, left_out: good)
     assert run_tests(job, BuildOptions(), options(only="xtest"), None) == 0
     assert sorted(ran) == ["1 in session ", "2 in session 2"]
     assert report(job)["verdict"] == "pass"

@@ -61,6 +61,7 @@ class XtestDocument(Document):
     seconds: float
     reasons: tuple[str, ...]
     details: tuple[CaseDocument, ...]
+    left_out: dict[str, str]
 
 
 class UsageDocument(Document):

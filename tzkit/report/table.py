@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tzkit.report.record import SUITES, RunRecord, Suite
 from tzkit.suites.darknetp_judge import TrainResult
+from tzkit.suites.xtest import XtestResult
 
 STYLES = {"pass": "green", "fail": "bold red", "error": "bold red"}
 
@@ -57,14 +58,22 @@ def _training(result: TrainResult) -> str:
     return f"{count} iterations, {losses}{where}"
 
 
+def _xtest(result: XtestResult) -> str:
+    text = f"{result.cases} cases, {result.subtests} subtests"
+    if result.cases_skipped:
+        text += f", {result.cases_skipped} not run"
+    if result.left_out:
+        text += f" ({len(result.left_out)} do not fit this board: {', '.join(result.left_out)})"
+    return text
+
+
 def _evidence(record: RunRecord, suite: Suite) -> str:
     darknetp = record.darknetp
     if suite == "boot" and record.boot:
         start = "saved system" if record.boot.warm else "from reset"
         return f"OP-TEE {record.boot.tee}, {start}"
     if suite == "xtest" and record.xtest:
-        skipped = f", {record.xtest.cases_skipped} not run" if record.xtest.cases_skipped else ""
-        return f"{record.xtest.cases} cases, {record.xtest.subtests} subtests{skipped}"
+        return _xtest(record.xtest)
     if suite == "train" and darknetp.train:
         return _training(darknetp.train)
     if suite == "predict":

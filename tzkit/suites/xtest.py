@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tzkit.console import Line, Shell
@@ -94,8 +94,9 @@ class XtestResult:
     """The verdict over all shards; ``reasons`` say in words why it is not a pass.
 
     ``fail`` means that a test failed, ``error`` that the evidence is missing or contradicts
-    itself. ``cases_skipped`` were not asked for (smoke) or not run by any shard. ``seconds`` are
-    those of the longest shard: they run side by side.
+    itself. ``cases_skipped`` were not asked for (smoke) or not run by any shard; of these,
+    ``left_out`` are known not to fit this board, each with why. ``seconds`` are those of the
+    longest shard: they run side by side.
     """
 
     verdict: Verdict
@@ -107,18 +108,23 @@ class XtestResult:
     seconds: float
     reasons: tuple[str, ...] = ()
     details: tuple[Case, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def plan(level: Level, shards: int = 1) -> tuple[Shard, ...]:
-    """The shards to run, in sessions of their own. Smoke is never split."""
+def plan(level: Level, shards: int = 1, without: Collection[str] = ()) -> tuple[Shard, ...]:
+    """The shards to run, in sessions of their own; ``without`` are cases that none of them runs.
+
+    Smoke is never split.
+    """
+    left = tuple(without)
     if level == "smoke":
-        return (Shard("smoke", only=SMOKE),)
+        return (Shard("smoke", only=tuple(name for name in SMOKE if name not in left)),)
     if shards not in SPLITS:
         raise RequestError(f"xtest can be split into {', '.join(map(str, SPLITS))} shards")
-    groups = SPLITS[shards]
-    named = tuple(Shard(f"{number}", only=group) for number, group in enumerate(groups, 1))
+    groups = [tuple(name for name in group if name not in left) for group in SPLITS[shards]]
+    named = tuple(Shard(f"{number}", group, left) for number, group in enumerate(groups, 1))
     rest = tuple(name for group in groups for name in group)
-    return (*named, Shard(f"{len(groups) + 1}", without=rest))
+    return (*named, Shard(f"{len(groups) + 1}", without=(*rest, *left)))
 
 
 def run_shard(
@@ -155,15 +161,21 @@ def run_shard(
     return ShardRun(shard, tuple(lines), ended.status, ended.seconds)
 
 
-def judge(runs: Sequence[ShardRun], level: Level) -> XtestResult:
-    """The verdict over the shards of one plan, from what they printed and nothing else."""
+def judge(
+    runs: Sequence[ShardRun], level: Level, left_out: Mapping[str, str] | None = None
+) -> XtestResult:
+    """The verdict over the shards of one plan, from what they printed and nothing else.
+
+    ``left_out`` are the cases that the plan was made without, each with why.
+    """
+    left_out = left_out or {}
     outputs = [read_output(run.lines) for run in runs]
     reasons = [
         f"shard {run.shard.name}: {reason}" if len(runs) > 1 else reason
         for run, output in zip(runs, outputs, strict=True)
         for reason in _shard_reasons(run, output)
     ]
-    reasons += _union_reasons(outputs, level)
+    reasons += _union_reasons(outputs, level, len(left_out))
     cases = [case for output in outputs for case in output.cases]
     failed = sum(case.status == "fail" for case in cases)
     failed = max(failed, sum(output.test_cases.failed for output in outputs if output.test_cases))
@@ -178,6 +190,7 @@ def judge(runs: Sequence[ShardRun], level: Level) -> XtestResult:
         seconds=round(max((run.seconds for run in runs), default=0.0), 3),
         reasons=tuple(reasons),
         details=tuple(cases),
+        left_out=left_out,
     )
 
 
@@ -247,8 +260,8 @@ def _selection_reasons(shard: Shard, output: XtestOutput) -> list[str]:
     return reasons
 
 
-def _union_reasons(outputs: Sequence[XtestOutput], level: Level) -> list[str]:
-    """Whether all shards together are the whole suite, every case once."""
+def _union_reasons(outputs: Sequence[XtestOutput], level: Level, left_out: int) -> list[str]:
+    """Whether all shards together are the whole suite but what is left out, every case once."""
     if not outputs:
         return ["nothing was run"]
     reasons = []
@@ -257,8 +270,8 @@ def _union_reasons(outputs: Sequence[XtestOutput], level: Level) -> list[str]:
         reasons.append(f"the shards count different totals: {sorted(totals)}")
     times = Counter(name for output in outputs for name in output.listed)
     reasons += [f"{name} ran in {count} shards" for name, count in times.items() if count > 1]
-    if level == "full" and len(times) != max(totals):
-        reasons.append(f"{len(times)} of {max(totals)} cases ran")
+    if level == "full" and len(times) != max(totals) - left_out:
+        reasons.append(f"{len(times)} of {max(totals) - left_out} cases ran")
     if level == "full" and len(times) < FULL_MINIMUM:
         reasons.append(f"only {len(times)} cases: a full run has {FULL_MINIMUM} or more")
     return reasons
