@@ -19,9 +19,9 @@ from tzkit.console import Line
 from tzkit.consoles import hand_over
 from tzkit.errors import CheckFailed, RequestError
 from tzkit.job import Job, log_folder, new_run_folder
-from tzkit.pipeline import Build, BuildOptions
+from tzkit.origin import DEBIAN, Origin, Product
+from tzkit.pipeline import BuildOptions
 from tzkit.process import quoted
-from tzkit.session import open_session
 from tzkit.testrun import TestOptions, run_tests
 from tzkit.transfer import get_file
 from tzkit.ui import NORMAL, QUIET, VERBOSE, Ui
@@ -68,6 +68,16 @@ class Common:
             raise RequestError(f"--timeout {self.timeout}: give a number of seconds above 0")
         return seconds
 
+    @property
+    def origin(self) -> Origin:
+        """What --source chooses. Raises RequestError."""
+        if self.source != DEBIAN.name:
+            raise RequestError(
+                f"--source {self.source}: this version knows only '{DEBIAN.name}'",
+                hint="leave --source away",
+            )
+        return DEBIAN
+
     def build_options(self) -> BuildOptions:
         return BuildOptions(
             dataset=self.dataset,
@@ -109,25 +119,25 @@ def fetch(common: Common) -> None:
     workspace, board = _checked(common)
     ui = common.ui
     if common.dry_run:
-        _print_commands(ui, dryrun.fetch_commands(workspace, board))
+        _print_commands(ui, common.origin.fetch_commands(workspace, board))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "fetch"), common.install)
-    pipeline.prepare_host(job, emulate=False)
-    pipeline.fetch(job)
+    common.origin.prepare(job, emulate=False)
+    common.origin.fetch(job)
 
 
 def build(common: Common) -> None:
     """Everything up to what can be booted."""
     workspace, board = _checked(common)
     ui = common.ui
-    options = common.build_options()
+    origin = common.origin
     if common.dry_run:
-        _print_commands(ui, dryrun.fetch_commands(workspace, board))
-        _print_commands(ui, dryrun.build_commands(workspace, board))
+        _print_commands(ui, origin.fetch_commands(workspace, board))
+        _print_commands(ui, origin.build_commands(workspace, board))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "build"), common.install)
-    pipeline.prepare_host(job, emulate=False)
-    _show_artifacts(ui, pipeline.build(job, options))
+    origin.prepare(job, emulate=False)
+    _show_artifacts(ui, origin.build(job, common.build_options()))
 
 
 def run(common: Common, cold: bool) -> None:
@@ -135,11 +145,11 @@ def run(common: Common, cold: bool) -> None:
     workspace, board = _checked(common)
     ui = common.ui
     if common.dry_run:
-        _print_all_commands(ui, workspace, board)
+        _print_all_commands(common, workspace, board)
         return
     job = _booting_job(common)
-    built = pipeline.build(job, common.build_options())
-    with open_session(job, built, cold=cold) as session:
+    built = common.origin.build(job, common.build_options())
+    with built.open_session(job, cold=cold) as session:
         ui.say(f"{board.name} is up: OP-TEE {session.tee}, {session.boot_seconds:.1f} s")
         hand_over(session, ui, built.dataset.root)
 
@@ -152,10 +162,10 @@ def qemu_test(common: Common, options: TestOptions) -> int:
     options.check_network(datasets.layer_count(dataset))
     ui = common.ui
     if common.dry_run:
-        _print_all_commands(ui, workspace, board)
+        _print_all_commands(common, workspace, board)
         return 0
     job = Job(workspace, board, ui, new_run_folder(workspace, board), common.install)
-    return run_tests(job, common.build_options(), options, common.seconds)
+    return run_tests(job, common.build_options(), options, common.seconds, common.origin)
 
 
 def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) -> None:
@@ -168,14 +178,14 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
     ui = common.ui
     command = quoted(["darknetp", *words])
     if common.dry_run:
-        _print_all_commands(ui, workspace, board)
+        _print_all_commands(common, workspace, board)
         ui.show_line(command)
         return
     job = _booting_job(common)
-    built = pipeline.build(job, common.build_options())
+    built = common.origin.build(job, common.build_options())
     root = built.dataset.root
     with (
-        open_session(job, built, cold=cold) as session,
+        built.open_session(job, cold=cold) as session,
         session.target.console("secure").tap() as secure,
     ):
 
@@ -213,7 +223,7 @@ def bench(common: Common, repeat: int, fresh: bool) -> None:
         raise RequestError(f"--repeat {repeat}: at least once")
     if common.dry_run:
         workspace, board = _checked(common)
-        _print_all_commands(common.ui, workspace, board)
+        _print_all_commands(common, workspace, board)
         return
     job = _booting_job(common)
     found = benchmark.Bench(job, common.build_options(), repeat).measure(fresh=fresh)
@@ -246,11 +256,11 @@ def _checked(common: Common) -> tuple[Workspace, Board]:
     if memory is not None:
         board = with_secure_memory(board, memory)
         common.ui.say(f"{board.name}: {SIMULATED.format(size=show_size(memory))}")
-    for flag, value, known in (("source", common.source, "debian"), ("app", common.app, "own")):
-        if value != known:
-            raise RequestError(
-                f"--{flag} {value}: this version knows only '{known}'", hint=f"leave --{flag} away"
-            )
+    common.origin  # noqa: B018 - refuses a wrong one before any work
+    if common.app != "own":
+        raise RequestError(
+            f"--app {common.app}: this version knows only 'own'", hint="leave --app away"
+        )
     pipeline.check_request(workspace, board, common.build_options())
     common.seconds  # noqa: B018 - refuses a wrong one before any work
     return workspace, board
@@ -259,28 +269,24 @@ def _checked(common: Common) -> tuple[Workspace, Board]:
 def _booting_job(common: Common) -> Job:
     workspace, board = _checked(common)
     job = Job(workspace, board, common.ui, new_run_folder(workspace, board), common.install)
-    pipeline.prepare_host(job, emulate=True)
+    common.origin.prepare(job, emulate=True)
     return job
 
 
-def _show_artifacts(ui: Ui, built: Build) -> None:
-    files = {"trusted application": built.ta, "darknetp": built.darknetp}
-    if built.core is not None:
-        files |= {f"OP-TEE {path.name}": path for path in sorted(built.core.glob("*.bin"))}
-    if built.image is not None:
-        files |= built.image.files
-    for name, path in files.items():
+def _show_artifacts(ui: Ui, built: Product) -> None:
+    for name, path in built.artifacts().items():
         ui.say(f"  {name:28} {os.path.relpath(path)}  {show_size(path.stat().st_size)}")
 
 
-def _print_all_commands(ui: Ui, workspace: Workspace, board: Board) -> None:
+def _print_all_commands(common: Common, workspace: Workspace, board: Board) -> None:
+    origin = common.origin
     for commands in (
         dryrun.install_commands(board),
-        dryrun.fetch_commands(workspace, board),
-        dryrun.build_commands(workspace, board),
-        dryrun.boot_commands(workspace, board),
+        origin.fetch_commands(workspace, board),
+        origin.build_commands(workspace, board),
+        origin.boot_commands(workspace, board),
     ):
-        _print_commands(ui, commands)
+        _print_commands(common.ui, commands)
 
 
 def _print_commands(ui: Ui, commands: Iterable[str]) -> None:

@@ -16,8 +16,9 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
-from tzkit.boardfile import Emulator as Machine
+from tzkit.boardfile import Emulator as Emulated
 from tzkit.boardfile import Payload
 from tzkit.build import application, image
 from tzkit.console import Shell, Target, socket_line
@@ -36,13 +37,20 @@ PAYLOAD_SECONDS = 60.0
 TEE_REVISION = "sed -n 's/.*optee: revision \\([0-9.]*\\).*/\\1/p'"
 
 
+class Machine(Protocol):
+    """What runs the board: an emulator here."""
+
+    def ended(self, within: float = 0.0) -> str | None:
+        """How it ended, in words; None when it still runs after ``within`` seconds."""
+
+
 @dataclass
 class Session:
     """What suites work with. The owner ends it with the context it came from."""
 
     shell: Shell
     target: Target
-    emulator: Emulator
+    emulator: Machine
     lines: Mapping[str, SerialLine]
     warm: bool
     boot_seconds: float  # from the start of the emulator to a shell with the payload on it
@@ -94,7 +102,7 @@ def saved_system(job: Job, build: Build) -> Entry | None:
         with _emulated(job, build, "save", None) as (emulator, target, _):
             shell = Shell(target)
             seconds = shell.login_or_ready(image.READY_TEXT, timeout=_boot_limit(job))
-            tee = _tee_version(shell)
+            tee = tee_version(shell)
             emulator.save(destination / STATE)
         meta = {"boot_seconds": round(seconds, 3), "tee": tee}
         write_whole(destination / META, json.dumps(meta))
@@ -118,7 +126,7 @@ def _started(job: Job, build: Build, name: str, saved: Entry | None) -> Iterator
             shell.login_or_ready(None, timeout=SHELL_SECONDS)
         _refresh(shell)
         _deliver(shell, job.machine.payload, build.dataset.root)
-        tee = _tee_version(shell)
+        tee = tee_version(shell)
         seconds = time.monotonic() - began
         yield Session(shell, target, emulator, lines, saved is not None, round(seconds, 3), tee)
 
@@ -168,7 +176,7 @@ def _deliver(shell: Shell, payload: Payload, root: PurePosixPath) -> None:
     _must(shell, " && ".join(steps), PAYLOAD_SECONDS, "mounting TA, darknetp and data")
 
 
-def _tee_version(shell: Shell) -> str:
+def tee_version(shell: Shell) -> str:
     """OP-TEE's version as Linux's driver found it: positive evidence that the TEE is there."""
     done = shell.run(f"test -c /dev/tee0 && dmesg | {TEE_REVISION}", timeout=SHELL_SECONDS)
     version = done.output.strip()
@@ -191,7 +199,7 @@ def _must(shell: Shell, command: str, timeout: float, what: str) -> None:
         )
 
 
-def _location_free_argv(machine: Machine, build: Build) -> list[str]:
+def _location_free_argv(machine: Emulated, build: Build) -> list[str]:
     """QEMU's arguments without the paths, whose contents the key holds anyway."""
     words = {str(path) for path in build.bootable_image.files.values()}
     argv = qemu_argv(machine, build.bootable_image, machine.serials, "monitor")

@@ -12,15 +12,16 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
-from tzkit import pipeline, report
+from tzkit import report
 from tzkit.board import Board
 from tzkit.console import Event
 from tzkit.consoles import hand_over
 from tzkit.errors import RequestError, TzkitError
 from tzkit.job import Job, point_latest
-from tzkit.pipeline import Build, BuildOptions
+from tzkit.origin import DEBIAN, Origin, Product
+from tzkit.pipeline import BuildOptions
 from tzkit.report import Boot, RunRecord, Suite
-from tzkit.session import Session, open_session
+from tzkit.session import Session
 from tzkit.store import disk_error
 from tzkit.suites import darknetp, xtest
 from tzkit.suites.darknetp import Partition
@@ -100,20 +101,26 @@ class Findings:
             self.record = replace(self.record, darknetp=said)
 
 
-def run_tests(job: Job, build: BuildOptions, options: TestOptions, timeout: float | None) -> int:
+def run_tests(
+    job: Job,
+    build: BuildOptions,
+    options: TestOptions,
+    timeout: float | None,
+    origin: Origin = DEBIAN,
+) -> int:
     """The whole run with its report, in every ending; returns the exit code."""
     point_latest(job.folder)
     findings = Findings(
         RunRecord(
             board=job.board.name,
-            source="debian",
+            source=origin.name,
             app="own",
             reproduce=reproduce_line(),
             wanted=options.suites,
         )
     )
     try:
-        _run(job, build, options, timeout, findings)
+        _run(job, build, options, timeout, findings, origin)
     except TzkitError as error:
         findings.note(error=error)
     except OSError as error:
@@ -132,19 +139,24 @@ def reproduce_line() -> str:
 
 
 def _run(
-    job: Job, build: BuildOptions, options: TestOptions, timeout: float | None, findings: Findings
+    job: Job,
+    build: BuildOptions,
+    options: TestOptions,
+    timeout: float | None,
+    findings: Findings,
+    origin: Origin,
 ) -> None:
-    pipeline.prepare_host(job, emulate=True)
-    built = pipeline.build(job, build)
-    findings.note(parts=built.parts.parts)
+    origin.prepare(job, emulate=True)
+    built = origin.build(job, build)
+    findings.note(parts=built.records)
     with contextlib.ExitStack() as stack:
-        shards = _shards(job.board, options)
+        shards = _shards(job.board, options, origin)
         with job.stage(
             "boot", f"boot: {job.board.name}, {max(len(shards), 1)} session(s)"
         ) as stage:
             for number in range(max(len(shards), 1)):
                 name = str(number + 1) if number else ""
-                session = open_session(job, built, cold=options.cold, name=name)
+                session = built.open_session(job, cold=options.cold, name=name)
                 findings.sessions.append(stack.enter_context(session))
             first = findings.sessions[0]
             stage.result = f"OP-TEE {first.tee} in {first.boot_seconds:.1f} s"
@@ -155,19 +167,19 @@ def _run(
             hand_over(findings.sessions[0], job.ui, built.dataset.root)
 
 
-def _shards(board: Board, options: TestOptions) -> tuple[xtest.Shard, ...]:
+def _shards(board: Board, options: TestOptions, origin: Origin) -> tuple[xtest.Shard, ...]:
     """A full xtest is split over two emulators where there are processors for them."""
     if "xtest" not in options.suites or board.xtest is None:
         return ()
     if options.xtest == "smoke":
         return xtest.plan("smoke", without=board.xtest.without)
-    shards = 2 if (os.cpu_count() or 1) > 1 else 1
+    shards = min(2, os.cpu_count() or 1, origin.most_sessions or 2)
     return xtest.plan("full", shards, board.xtest.without)
 
 
 def _run_suites(
     job: Job,
-    built: Build,
+    built: Product,
     options: TestOptions,
     timeout: float | None,
     shards: tuple[xtest.Shard, ...],
@@ -231,7 +243,7 @@ def _counter(findings: Findings, name: str) -> Callable[[str], None]:
 
 
 def _run_darknetp(
-    session: Session, built: Build, options: TestOptions, limit: float, findings: Findings
+    session: Session, built: Product, options: TestOptions, limit: float, findings: Findings
 ) -> None:
     shell, dataset, partition = session.shell, built.dataset, options.partition
 

@@ -17,7 +17,7 @@ import pytest
 from checkout import Checkout, gone, read_report
 from junitparser import Error, JUnitXml
 
-from tzkit import testrun
+from tzkit import origin, testrun
 from tzkit.errors import TargetDied
 from tzkit.job import Job
 from tzkit.pipeline import Build, BuildOptions
@@ -81,7 +81,7 @@ def run_with(
             began = time.monotonic() + delay
             yield session
 
-    monkeypatch.setattr(testrun, "open_session", prepared)
+    monkeypatch.setattr(origin, "open_session", prepared)
     status = testrun.run_tests(job, BuildOptions(), what, timeout)
     seconds = time.monotonic() - began
     return Run(status, read_report(job.folder), job.folder, seconds)

@@ -16,7 +16,7 @@ from rich.console import Console
 from tzkit.console import Event
 from tzkit.errors import CheckFailed, EnvironmentFailed, RequestError, TargetDied, TzkitError
 from tzkit.job import Stage
-from tzkit.parts.debian import Part
+from tzkit.parts import Part
 from tzkit.report import SUITES, Boot, RunRecord, document, junit, table, write
 from tzkit.suites.darknetp import Partition
 from tzkit.suites.darknetp_judge import (

@@ -53,5 +53,5 @@ def test_session_without_clock_and_randomness_is_none() -> None:
 
 def test_linux_without_optee_is_told() -> None:
     with pytest.raises(TargetDied, match="found no TEE") as died:
-        session._tee_version(cast(Shell, Listener(status=1)))
+        session.tee_version(cast(Shell, Listener(status=1)))
     assert died.value.kind == "no-tee"

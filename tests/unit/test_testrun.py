@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tzkit import pipeline, testrun
+from tzkit import origin, pipeline, testrun
 from tzkit.board import load_board
 from tzkit.boardfile import Xtest
 from tzkit.errors import EnvironmentFailed, RequestError, TargetDied
@@ -142,9 +142,9 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         finally:
             notes.append(f"close {name}")
 
-    built = SimpleNamespace(parts=SimpleNamespace(parts=()), dataset=None)
+    built = SimpleNamespace(parts=SimpleNamespace(parts=()), dataset=None)  # a pipeline's Build
     monkeypatch.setattr(pipeline, "build", lambda *_: built)
-    monkeypatch.setattr(testrun, "open_session", opened)
+    monkeypatch.setattr(origin, "open_session", opened)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     return notes
 

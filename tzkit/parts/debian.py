@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from tzkit.board import Board
 from tzkit.boardfile import Source
 from tzkit.errors import DISK_FULL, EnvironmentFailed, RequestError
+from tzkit.parts.part import Part
 from tzkit.process import Runner
 from tzkit.store import Entry, Store, digest_of, file_sha256, write_whole
 from tzkit.ui import Step
@@ -47,17 +48,6 @@ ADVICE = (
     (r"NO_PUBKEY|not signed|signature|keyring",
      "Debian's archive keys are missing or too old here: install debian-archive-keyring"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file that was fetched."""
-
-    name: str
-    version: str
-    sha256: str
-    origin: str
-    file: str
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class PartDocument(Document):
 
     name: str
     version: str
-    sha256: str
+    sha256: str | None  # None: a git tree, whose version is its commit
     origin: str
 
 

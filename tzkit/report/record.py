@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from tzkit.console import Event
 from tzkit.errors import EXIT_INTERRUPTED, CheckFailed, TzkitError
 from tzkit.job import Stage
-from tzkit.parts.debian import Part
+from tzkit.parts import Part
 from tzkit.suites import Verdict
 from tzkit.suites.darknetp_judge import DarknetpResult
 from tzkit.suites.xtest import XtestResult
