@@ -168,8 +168,10 @@ def _refresh(shell: Shell) -> None:
 def _deliver(shell: Shell, payload: Payload, root: PurePosixPath) -> None:
     """Put TA and darknetp from the payload disk into place, and the data set at ``root``."""
     mount, folder = image.PAYLOAD_MOUNT, shlex.quote(str(root))
-    steps = [f"insmod {image.MODULE_FOLDER}/{module}.ko" for module in payload.modules]
-    steps.append(f"mount -t ext4 {payload.device} {mount}")
+    steps = [
+        image.load_modules(image.PAYLOAD_GROUP),
+        f"mount -t ext4 {payload.device} {mount}",
+    ]
     for place in (image.TA_FOLDER, image.PROGRAM_FOLDER):
         steps.append(f"cp {mount}/{place}/* /{place}/")
     steps += [f"mkdir -p {folder}", f"mount --bind {mount}/{image.PAYLOAD_DATA} {folder}"]
