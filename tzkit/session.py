@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from tzkit.advice import advice_for
 from tzkit.build import application, image
 from tzkit.console import Shell, Target, socket_line
 from tzkit.console.console import SerialLine
@@ -169,10 +170,12 @@ def _tee_version(shell: Shell) -> str:
     done = shell.run(f"test -c /dev/tee0 && dmesg | {TEE_REVISION}", timeout=SHELL_SECONDS)
     version = done.output.strip()
     if done.status or not version:
+        message = "Linux booted, but its OP-TEE driver found no TEE"
         raise TargetDied(
-            "Linux booted, but its OP-TEE driver found no TEE",
+            message,
             kind="no-tee",
             log=shell.target.logs["normal"],
+            advice=advice_for(message, "boot"),
         )
     return version
 
