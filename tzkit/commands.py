@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tzkit import bench as benchmark
 from tzkit import datasets, doctor, dryrun, pipeline
+from tzkit.advice import advice_for
 from tzkit.board import Board, load_board, with_secure_memory
 from tzkit.boardtable import board_details, boards_table
 from tzkit.console import Line
@@ -188,9 +189,11 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
         built.open_session(job, cold=cold) as session,
         session.target.console("secure").tap() as secure,
     ):
+        heard: list[str] = []
 
         def show_secure() -> None:
             for line in secure.waiting():
+                heard.append(line.text)
                 if common.verbose or not line.text.startswith(CORE_DEBUG):
                     ui.show_line(f"secure| {line.text}")
 
@@ -214,6 +217,7 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
         raise kind(
             f"darknetp ended with status {done.status}; its last words are above",
             log=session.target.logs["normal"],
+            advice=advice_for("\n".join([*heard, done.output]), "darknetp"),
         )
 
 

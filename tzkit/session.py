@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from tzkit.advice import advice_for
 from tzkit.boardfile import Emulator as Emulated
 from tzkit.boardfile import Payload
 from tzkit.build import application, image
@@ -183,10 +184,12 @@ def tee_version(shell: Shell) -> str:
     done = shell.run(f"test -c /dev/tee0 && dmesg | {TEE_REVISION}", timeout=SHELL_SECONDS)
     version = done.output.strip()
     if done.status or not version:
+        message = "Linux booted, but its OP-TEE driver found no TEE"
         raise TargetDied(
-            "Linux booted, but its OP-TEE driver found no TEE",
+            message,
             kind="no-tee",
             log=shell.target.logs["normal"],
+            advice=advice_for(message, "boot"),
         )
     return version
 
