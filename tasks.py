@@ -31,6 +31,7 @@ HELP = {
     "ta-heap": "heap of the trusted application, such as 6M (default: the board's)",
     "ta-stack": "stack of the trusted application (default: the board's)",
     "secure-memory": "simulate this much secure memory in the emulator, such as 64M (not isolated)",
+    "ssh-key": "public key that may log in as root, for boards with a network",
     "dry-run": "print the commands, run none",
     "install": "install missing host tools without asking",
     "verbose": "say more",
@@ -50,7 +51,7 @@ HELP = {
 }
 TALK = ("verbose", "quiet")
 MACHINE = ("board", "source", "dry_run", "install", *TALK)
-BUILD = (*MACHINE, "app", "dataset", "ta_heap", "ta_stack", "secure_memory")
+BUILD = (*MACHINE, "app", "dataset", "ta_heap", "ta_stack", "secure_memory", "ssh_key")
 
 
 def task(*shared: str) -> Callable[[Callable[..., None]], Any]:

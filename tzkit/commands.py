@@ -10,6 +10,7 @@ import shlex
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tzkit import bench as benchmark
 from tzkit import datasets, doctor, dryrun, pipeline
@@ -46,6 +47,7 @@ class Common:
     ta_heap: str | None = None
     ta_stack: str | None = None
     secure_memory: str | None = None
+    ssh_key: str | None = None
     dry_run: bool = False
     install: bool = False
     timeout: str | None = None
@@ -84,6 +86,7 @@ class Common:
             dataset=self.dataset,
             ta_heap=_size("ta-heap", self.ta_heap),
             ta_stack=_size("ta-stack", self.ta_stack),
+            ssh_key=_public_keys(self.ssh_key),
         )
 
 
@@ -305,3 +308,19 @@ def _size(flag: str, text: str | None) -> int | None:
         return parse_size(text)
     except ValueError as error:
         raise RequestError(f"--{flag}: {error}") from error
+
+
+def _public_keys(path: str | None) -> Path | None:
+    """The file of --ssh-key. Raises RequestError for one that is not of public keys."""
+    if path is None:
+        return None
+    try:
+        lines = Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"--ssh-key {path}: {error}") from error
+    if not any(line.startswith(("ssh-", "ecdsa-")) for line in lines):
+        raise RequestError(
+            f"--ssh-key {path}: holds no public key",
+            hint="give the file whose name ends in .pub, such as ~/.ssh/id_ed25519.pub",
+        )
+    return Path(path)

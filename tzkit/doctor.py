@@ -58,6 +58,14 @@ KERNEL = (
     Tool("bison", "bison", "configures the kernel"),
     Tool("bc", "bc", "builds the kernel"),
 )
+CARD = (
+    Tool("genimage", "genimage", "packs the SD card"),
+    Tool("fakeroot", "fakeroot", "gives the card's files to root"),
+    Tool("/sbin/mkfs.vfat", "dosfstools", "packs the SD card"),
+    Tool("mcopy", "mtools", "packs the SD card"),
+    Tool("bmaptool", "bmap-tools", "maps the card's blocks, writes cards"),
+    Tool("fdtput", "device-tree-compiler", "completes device trees"),
+)
 COMPILERS: dict[Arch, Tool] = {
     "arm64": Tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "cross compiler"),
     "armhf": Tool("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf", "cross compiler"),
@@ -82,6 +90,8 @@ def tools_for(board: Board, *, emulate: bool) -> list[Tool]:
         tools += FIRMWARE
     if board.kernel is not None and board.kernel.build is not None:
         tools += KERNEL
+    if board.card is not None:
+        tools += CARD
     if emulate and board.emulator is not None:
         tools.append(EMULATORS[board.emulator.program])
     return tools
