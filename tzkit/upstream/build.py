@@ -109,9 +109,9 @@ def _make(job: Job, tree: Tree, argv: Sequence[str], what: str, log: Path) -> No
     job.runner.run(argv, what=what, cwd=tree.build, env=environment(), log=log)
 
 
-def toolchains_argv() -> list[str]:
+def toolchains_argv(board: Board) -> list[str]:
     """The command that downloads the compilers. Two at a time, as the documentation has it."""
-    return ["make", "-j2", "toolchains"]
+    return ["make", "-j2", *upstream_of(board).make, "toolchains"]
 
 
 def _make_toolchains(job: Job, tree: Tree, log: Path, stage: StageStep) -> None:
@@ -120,7 +120,7 @@ def _make_toolchains(job: Job, tree: Tree, log: Path, stage: StageStep) -> None:
         return
     stage.update("toolchains")
     shutil.rmtree(tree.root / "toolchains", ignore_errors=True)
-    _make(job, tree, toolchains_argv(), "downloading the toolchains", log)
+    _make(job, tree, toolchains_argv(job.board), "downloading the toolchains", log)
     tree.write_note(TOOLCHAINS, {"release": tree.release})
 
 

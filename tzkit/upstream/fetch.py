@@ -17,11 +17,10 @@ from tzkit.errors import DISK_FULL, EnvironmentFailed, RequestError
 from tzkit.job import Job, StageStep
 from tzkit.parts import Part
 from tzkit.process import Runner
-from tzkit.units import show_size
+from tzkit.upstream.host import check_disk
 from tzkit.upstream.tree import Tree
 
 MANIFESTS = "https://github.com/OP-TEE/manifest.git"
-NEEDED_BYTES = 25 << 30  # of a tree with everything built, and some to spare
 # Servers that drop connections do so less often when fewer are asked for at once.
 JOBS = (4, 1)
 PAUSE_SECONDS = 5.0
@@ -66,7 +65,7 @@ def fetch(job: Job, tree: Tree, reference: Path | None, stage: StageStep) -> tup
     if note is not None:
         stage.cached = True
         return tuple(Part(**part) for part in note["parts"])
-    _check_room(tree)
+    check_disk(tree.root)
     _check_repo()
     log = job.log("fetch")
     log.unlink(missing_ok=True)
@@ -83,16 +82,6 @@ def fetch(job: Job, tree: Tree, reference: Path | None, stage: StageStep) -> tup
     parts = _parts(job.runner, tree)
     tree.write_note(NOTE, {"parts": [asdict(part) for part in parts]})
     return parts
-
-
-def _check_room(tree: Tree) -> None:
-    place = next(folder for folder in (tree.root, *tree.root.parents) if folder.is_dir())
-    free = shutil.disk_usage(place).free
-    if free < NEEDED_BYTES:
-        raise EnvironmentFailed(
-            f"OP-TEE's tree needs {show_size(NEEDED_BYTES)}, {place} has {show_size(free)} free",
-            hint="free some space, or put the cache elsewhere with XDG_CACHE_HOME",
-        )
 
 
 def _check_repo() -> None:

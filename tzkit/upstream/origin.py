@@ -127,7 +127,7 @@ class UpstreamOrigin:
         tree = tree_of(workspace, board, self.release)
         goals = upstream_of(board).goals
         return [
-            shown(tree, toolchains_argv()),
+            shown(tree, toolchains_argv(board)),
             f"# darknetp and its trusted application are copied to {tree.application}",
             f"# the data set is copied into {tree.target}",
             shown(tree, make_argv(board, self.release, *goals)),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 
 from tzkit.errors import RequestError
 
@@ -22,12 +22,22 @@ def check_release(name: str) -> None:
     """Raises RequestError for a release that is not known, with the nearest."""
     if name in RELEASES:
         return
-    close = difflib.get_close_matches(name, RELEASES, n=1, cutoff=0.5)
-    guess = f"; did you mean '{close[0]}'?" if close else ""
     raise RequestError(
-        f"--release {name}: OP-TEE has no such release{guess}",
+        f"--release {name}: not a release of OP-TEE that is known here; the nearest is "
+        f"{_nearest(name)}",
         hint=f"releases known: {', '.join(RELEASES)}",
     )
+
+
+def _nearest(name: str) -> str:
+    """By the first two numbers, so that 4.11 is nearer to 4.10.0 than to 4.1.0."""
+    major, minor = ([int(digits) for digits in re.findall(r"\d+", name)] + [0, 0])[:2]
+
+    def distance(release: str) -> tuple[int, int]:
+        known = release.split(".")
+        return abs(int(known[0]) - major), abs(int(known[1]) - minor)
+
+    return min(RELEASES, key=distance)
 
 
 def since(release: str, version: tuple[int, int]) -> bool:
