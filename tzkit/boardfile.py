@@ -130,14 +130,12 @@ class Kernel(Table):
     image: str | None = None
     plain: bool = Field(default=False, description="whether image must be unpacked to be booted")
     build: KernelBuild | None = None
-    modules: tuple[str, ...] = ()
-    load: tuple[str, ...] = ()
+    load: tuple[str, ...] = Field(
+        default=(), description="modules that init inserts, after those that they need"
+    )
 
     @model_validator(mode="after")
     def consistent(self) -> Kernel:
-        missing = [name for name in self.load if name not in self.modules]
-        if missing:
-            raise ValueError(f"load names modules that are not in modules: {', '.join(missing)}")
         if (self.image is None) == (self.build is None):
             raise ValueError("either image or build is needed")
         return self
@@ -188,6 +186,9 @@ class SimulatedMemory(Table):
     ``optee.make`` and ``macros``, {start} and {size} (hexadecimal) and {entries} are filled in.
     """
 
+    size: PageSize | None = Field(
+        default=None, description="simulate this much without --secure-memory being given"
+    )
     start: Address
     largest: PageSize
     optee: Optee

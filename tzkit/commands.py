@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tzkit import bench as benchmark
 from tzkit import datasets, doctor, dryrun, pipeline
+from tzkit.advice import advice_for
 from tzkit.board import Board, load_board, with_secure_memory
 from tzkit.boardtable import board_details, boards_table
 from tzkit.console import Line
@@ -198,9 +199,11 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
         built.open_session(job, cold=cold) as session,
         session.target.console("secure").tap() as secure,
     ):
+        heard: list[str] = []
 
         def show_secure() -> None:
             for line in secure.waiting():
+                heard.append(line.text)
                 if common.verbose or not line.text.startswith(CORE_DEBUG):
                     ui.show_line(f"secure| {line.text}")
 
@@ -224,6 +227,7 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
         raise kind(
             f"darknetp ended with status {done.status}; its last words are above",
             log=session.target.logs["normal"],
+            advice=advice_for("\n".join([*heard, done.output]), "darknetp"),
         )
 
 
@@ -266,6 +270,8 @@ def _checked(common: Common, *, emulated: bool = False) -> tuple[Workspace, Boar
     workspace = Workspace.of_checkout()
     board = load_board(workspace.boards, common.board)
     origin, memory = common.origin, _size("secure-memory", common.secure_memory)
+    if memory is None and board.simulated_memory is not None and origin is DEBIAN:
+        memory = board.simulated_memory.size
     if memory is not None:
         if origin is not DEBIAN:
             raise RequestError(

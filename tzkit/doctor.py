@@ -49,6 +49,7 @@ DEBIAN_PARTS = (
     Tool("xz", "xz-utils", "unpacks Debian source packages"),
 )  # fmt: skip
 IMAGE = (
+    Tool("/sbin/depmod", "kmod", "orders kernel modules"),
     Tool("cpio", "cpio", "packs the base system"),
     Tool("/sbin/mke2fs", "e2fsprogs", "packs TA, darknetp and data"),
 )

@@ -171,7 +171,10 @@ def _pack(job: Job, made: _Made, data: Entry) -> _Packed | None:
     board, boot, linux = job.board, made.firmware, made.kernel
     if board.rootfs is None or board.kernel is None or boot is None or linux is None:
         return None
-    base = image.build_base(job, board.rootfs, board.kernel, made.sysroot, made.host)
+    modules = {image.BOOT: board.kernel.load}
+    if board.emulator is not None:
+        modules[image.PAYLOAD_GROUP] = board.emulator.payload.modules
+    base = image.build_base(job, board.rootfs, modules, made.sysroot, made.host)
     payload = image.build_payload(
         job,
         made.ta.path / application.TA_FILE,

@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from tzkit.errors import DISK_FULL, EnvironmentFailed
+from tzkit.advice import COMMANDS, advice_for, no_room
+from tzkit.errors import EnvironmentFailed
 
 GRACE_SECONDS = 5.0
 LAST_LINES = 12
@@ -96,8 +97,8 @@ class Runner:
         """Run to the end and return standard output; ``log`` receives both streams.
 
         Standard input is the file ``stdin``, else empty. Raises EnvironmentFailed with
-        ``what`` and the last lines when the program is missing, fails or passes ``timeout``
-        seconds.
+        ``what``, the last lines and what is known of the symptoms in its output when the program
+        is missing, fails or passes ``timeout`` seconds; a full disk makes ``hint`` void.
         """
         if log is not None:
             return self._run_logged(argv, what, cwd, env, log, timeout, hint)
@@ -151,7 +152,7 @@ class Runner:
             stream.write(f"$ {quoted(argv)}\n".encode())
             stream.flush()
             with self._popen(argv, cwd, env, stream, subprocess.STDOUT) as popen:
-                self._communicate(popen, argv, what, timeout)
+                self._communicate(popen, argv, what, timeout, log)
         text = log.read_text(errors="replace")
         if popen.returncode:
             self._fail(what, popen.returncode, text, hint, log)
@@ -189,14 +190,24 @@ class Runner:
         )
 
     def _communicate(
-        self, popen: subprocess.Popen[bytes], argv: Argv, what: str, timeout: float | None
+        self,
+        popen: subprocess.Popen[bytes],
+        argv: Argv,
+        what: str,
+        timeout: float | None,
+        log: Path | None = None,
     ) -> tuple[bytes, bytes]:
         began = time.monotonic()
         try:
             output, errors = popen.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
             Child(popen, argv).stop()
-            raise EnvironmentFailed(f"{what}: no end after {timeout:.0f} s") from error
+            said = log.read_text(errors="replace") if log else ""
+            raise EnvironmentFailed(
+                f"{what}: no end after {timeout:.0f} s",
+                log=log,
+                advice=advice_for(said, *COMMANDS),
+            ) from error
         except BaseException:
             Child(popen, argv).stop()
             raise
@@ -214,6 +225,10 @@ class Runner:
     def _fail(what: str, status: int, text: str, hint: str | None, log: Path | None = None) -> None:
         lines = [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
         shown = "".join(f"\n    {line}" for line in lines)
-        if "No space left on device" in text:
-            hint = DISK_FULL
-        raise EnvironmentFailed(f"{what} failed with status {status}{shown}", hint=hint, log=log)
+        advice = advice_for(text, *COMMANDS)
+        raise EnvironmentFailed(
+            f"{what} failed with status {status}{shown}",
+            hint=None if no_room(advice) else hint,
+            log=log,
+            advice=advice,
+        )

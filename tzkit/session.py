@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from tzkit.advice import advice_for
 from tzkit.boardfile import Emulator as Emulated
 from tzkit.boardfile import Payload
 from tzkit.build import application, image
@@ -168,8 +169,10 @@ def _refresh(shell: Shell) -> None:
 def _deliver(shell: Shell, payload: Payload, root: PurePosixPath) -> None:
     """Put TA and darknetp from the payload disk into place, and the data set at ``root``."""
     mount, folder = image.PAYLOAD_MOUNT, shlex.quote(str(root))
-    steps = [f"insmod {image.MODULE_FOLDER}/{module}.ko" for module in payload.modules]
-    steps.append(f"mount -t ext4 {payload.device} {mount}")
+    steps = [
+        image.load_modules(image.PAYLOAD_GROUP),
+        f"mount -t ext4 {payload.device} {mount}",
+    ]
     for place in (image.TA_FOLDER, image.PROGRAM_FOLDER):
         steps.append(f"cp {mount}/{place}/* /{place}/")
     steps += [f"mkdir -p {folder}", f"mount --bind {mount}/{image.PAYLOAD_DATA} {folder}"]
@@ -181,10 +184,12 @@ def tee_version(shell: Shell) -> str:
     done = shell.run(f"test -c /dev/tee0 && dmesg | {TEE_REVISION}", timeout=SHELL_SECONDS)
     version = done.output.strip()
     if done.status or not version:
+        message = "Linux booted, but its OP-TEE driver found no TEE"
         raise TargetDied(
-            "Linux booted, but its OP-TEE driver found no TEE",
+            message,
             kind="no-tee",
             log=shell.target.logs["normal"],
+            advice=advice_for(message, "boot"),
         )
     return version
 

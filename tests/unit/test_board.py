@@ -34,7 +34,6 @@ BROKEN = {
     "heap larger than memory": ('heap = "4 MiB"', 'heap = "14 MiB"', "leaves 13 MiB"),
     "unknown console": ("[consoles.secure]", "[consoles.third]", "consoles.third"),
     "no normal console": ("[consoles.normal]", "[consoles.other]", "consoles.other"),
-    "module loaded but not packed": ('load = ["tee",', 'load = ["nft", "tee",', "nft"),
     "no packages": ("packages = [", "packages = []\nextra = [", "debian.packages: "),
     "no speed": ("speed = 115200", "speed = 0", "consoles.normal.speed: "),
     "no room for a kernel": ('memory = "768 MiB"', 'memory = "0"', "emulator.memory: "),

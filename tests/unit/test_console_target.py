@@ -95,6 +95,26 @@ def test_death_on_any_console_ends_the_wait(
     assert error.log is not None and text in error.log.read_text()
 
 
+def test_death_is_explained_by_what_any_console_said(board: Board) -> None:
+    def die() -> None:
+        board.normal.sendall(b"Initramfs unpacking failed: write error\n")
+        board.secure.sendall(b"E/TC:? 0 pgt:341 Page tables are not available\n")
+        board.normal.sendall(b"other text\n" * 100 + PANIC.encode() + b"\n")
+
+    error = board.dies(die)
+    assert {known.id for known in error.advice} == {"initramfs-unpacking", "page-tables"}
+    assert error.advice[0].cause in str(error)
+
+
+def test_silence_is_explained_too(board: Board) -> None:
+    board.normal.sendall(b"TEEC_Opensession failed with code 0xffff000c origin 0x3\n")
+    with pytest.raises(TargetDied) as caught:
+        board.wait(timeout=0.2)
+    assert [known.id for known in caught.value.advice] == ["ta-too-large"]
+    told = str(caught.value)
+    assert told.index("try a larger --timeout") < told.index("likely cause: ")
+
+
 def test_death_in_a_line_that_never_ends(board: Board) -> None:
     error = board.dies(lambda: board.normal.sendall(PANIC.encode()))
     assert error.kind == "kernel-panic"

@@ -250,6 +250,30 @@ def test_usage() -> None:
     assert judge_usage(replace(said, normal=said.normal[:2]).run()).verdict == "fail"
 
 
+OPEN_FAILED = "darknetp: TEEC_Opensession failed with code 0xffff000c origin 0x3"
+
+
+@pytest.mark.parametrize(
+    ("secure", "cure"),
+    [
+        ([], "what to do: a smaller '--ta-heap' (DarkneTZ's"),
+        (["E/TC:? 0 pgt:341 Page tables are not available"], "CFG_PGT_CACHE_ENTRIES"),
+    ],
+)
+def test_failure_is_explained_by_what_both_worlds_said(secure: list[str], cure: str) -> None:
+    run = Said([OPEN_FAILED], secure, status=1).run()
+    for result in (judge_usage(run), judge_train(run, PP, 30), judge_predict(run, PP, THREE)):
+        assert result.reasons[0] == f"darknetp ended with status 1: {OPEN_FAILED}"
+        assert result.reasons[-1].startswith("likely cause: ")
+        assert cure in result.reasons[-1]
+
+
+def test_what_passes_needs_no_explanation() -> None:
+    said = training()
+    said.secure.append("E/TC:? 0 pgt:341 Page tables are not available")
+    assert judge_train(said.run(), PP, 30).reasons == ()
+
+
 @pytest.mark.parametrize("text", ["4", "4:", "a:b", "10:4", "-1:3", "4:10:11", "", "4 10"])
 def test_partitions_that_are_none(text: str) -> None:
     with pytest.raises(RequestError):

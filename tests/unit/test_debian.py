@@ -100,9 +100,17 @@ def test_mirror_that_stays_away_is_an_environment_error(tool: Path, tmp_path: Pa
     tool.write_text("#!/bin/sh\necho run >>$0.runs\necho Temporary failure resolving x\nexit 25\n")
     with pytest.raises(EnvironmentFailed, match="status 25") as failed:
         fetch(tmp_path)
-    assert failed.value.hint is not None and "network" in failed.value.hint
+    assert [known.id for known in failed.value.advice] == ["no-network"]
+    assert "check network and proxy settings" in str(failed.value)
     assert runs(tool) == debian.ATTEMPTS
     assert list((tmp_path / "cache" / "debian").glob("parts-*")) == []
+
+
+def test_full_disk_is_not_tried_again(tool: Path, tmp_path: Path) -> None:
+    tool.write_text("#!/bin/sh\necho run >>$0.runs\necho x: No space left on device\nexit 25\n")
+    with pytest.raises(EnvironmentFailed, match="status 25"):
+        fetch(tmp_path)
+    assert runs(tool) == 1
 
 
 def test_missing_package_is_named(tool: Path, tmp_path: Path) -> None:

@@ -20,6 +20,13 @@ from tzkit.ui import QUIET, Ui
 from tzkit.workspace import Workspace
 
 CHECKOUT = Workspace.of_checkout()
+# Modules as depmod sees them: they export symbols by name, or need them.
+TEE_MODULE = 'const char e[] __attribute__((section("__ksymtab_strings"))) = "tee_call";'
+USER_MODULE = "extern int tee_call; int *needed = &tee_call;"
+KERNEL_MODULES = {
+    "tee": TEE_MODULE, "optee": USER_MODULE, "virtio_blk": USER_MODULE, "unused": "int alone;",
+}  # fmt: skip
+MODULES = {"boot": ("optee",), "payload": ("virtio_blk",)}
 HOST_PROGRAM = Path("/usr/bin/true")  # any program of this machine that is linked dynamically
 
 
@@ -30,17 +37,28 @@ def needed_by_host_program() -> dict[str, Path]:
     return {Path(word).name: Path(word) for word in words}
 
 
+def compiled(text: str, folder: Path) -> bytes:
+    """An object file of this machine."""
+    made = folder / "module.o"
+    argv = ["gcc", "-x", "c", "-c", "-o", made, "-"]
+    subprocess.run(argv, input=text.encode(), check=True)
+    return made.read_bytes()
+
+
 @pytest.fixture
 def sysroot(tmp_path: Path) -> Entry:
     root = tmp_path / "sysroot"
     files = {"usr/bin/tool": HOST_PROGRAM.read_bytes(), "usr/lib/optee_armtz/a.ta": b"signed"}
     for name, path in needed_by_host_program().items():
         files[f"usr/lib/some-linux-gnu/{name}"] = path.read_bytes()
-    for name in ("tee", "optee"):
-        files[f"usr/lib/modules/6/kernel/drivers/{name}.ko.xz"] = lzma.compress(name.encode())
+    for name, text in KERNEL_MODULES.items():
+        packed = lzma.compress(compiled(text, tmp_path))
+        files[f"usr/lib/modules/6.12/kernel/{name}.ko.xz"] = packed
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
+    (root / "lib").symlink_to("usr/lib")
+    subprocess.run(["/sbin/depmod", "-b", root, "6.12"], check=True)
     return Entry(root, "sysroot-key", cached=False)
 
 
@@ -54,7 +72,7 @@ def host(tmp_path: Path) -> Entry:
 @pytest.fixture
 def board() -> Board:
     usual = load_board(CHECKOUT.boards, "qemu_v8")
-    assert usual.rootfs is not None and usual.kernel is not None
+    assert usual.rootfs is not None
     rootfs = usual.rootfs.model_copy(
         update={
             "programs": ("usr/bin/tool",),
@@ -62,8 +80,7 @@ def board() -> Board:
             "files": (),
         }
     )
-    kernel = usual.kernel.model_copy(update={"modules": ("tee", "optee")})
-    return usual.model_copy(update={"rootfs": rootfs, "kernel": kernel})
+    return usual.model_copy(update={"rootfs": rootfs})
 
 
 def job_in(folder: Path, board: Board) -> Job:
@@ -72,9 +89,8 @@ def job_in(folder: Path, board: Board) -> Job:
 
 
 def build_base(folder: Path, board: Board, sysroot: Entry, host: Entry) -> bytes:
-    assert board.rootfs is not None and board.kernel is not None
-    job = job_in(folder, board)
-    built = image.build_base(job, board.rootfs, board.kernel, sysroot, host)
+    assert board.rootfs is not None
+    built = image.build_base(job_in(folder, board), board.rootfs, MODULES, sysroot, host)
     assert [path.name for path in built.path.iterdir()] == [image.BASE]
     return (built.path / image.BASE).read_bytes()
 
@@ -92,9 +108,29 @@ def test_base_holds_what_the_board_names(
     root = unpack(build_base(tmp_path / "one", board, sysroot, host), tmp_path / "root")
     assert (root / "init").stat().st_mode & 0o777 == 0o755
     assert (root / "usr/bin/tool").read_bytes() == HOST_PROGRAM.read_bytes()
-    assert (root / "lib/modules/optee.ko").read_bytes() == b"optee"
     assert (root / "lib/optee_armtz/a.ta").read_bytes() == b"signed"
     assert (root / "bin" / RESUME).read_text() == "resume"
+
+
+def test_modules_come_unpacked_with_what_they_need_each_once(
+    tmp_path: Path, board: Board, sysroot: Entry, host: Entry
+) -> None:
+    root = unpack(build_base(tmp_path / "one", board, sysroot, host), tmp_path / "root")
+    names = {path.name for path in (root / "lib/modules").iterdir()}
+    assert names == {"tee.ko", "optee.ko", "virtio_blk.ko"}
+    assert (root / "lib/modules/optee.ko").read_bytes().startswith(b"\x7fELF")
+    assert (root / "etc/modules.boot").read_text() == "tee.ko\noptee.ko\n"
+    assert (root / "etc/modules.payload").read_text() == "virtio_blk.ko\n"
+
+
+def test_module_that_the_kernel_lacks_is_named(
+    tmp_path: Path, board: Board, sysroot: Entry, host: Entry
+) -> None:
+    assert board.rootfs is not None
+    with pytest.raises(EnvironmentFailed, match="warp_drive"):
+        image.build_base(
+            job_in(tmp_path, board), board.rootfs, {"boot": ("warp_drive",)}, sysroot, host
+        )
 
 
 def test_base_has_the_libraries_its_programs_need(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tzkit.errors import EnvironmentFailed
+from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.process import Runner
 
 
@@ -56,8 +56,30 @@ def test_failure_shows_the_last_lines_and_the_log(tmp_path: Path) -> None:
 
 def test_full_disk_is_recognised() -> None:
     with pytest.raises(EnvironmentFailed) as failed:
-        Runner().run(["cp", "/etc/passwd", "/dev/full"], what="writing")
-    assert failed.value.hint is not None and "disk is full" in failed.value.hint
+        Runner().run(["cp", "/etc/passwd", "/dev/full"], what="writing", hint="of the caller")
+    assert DISK_FULL in str(failed.value)
+    assert failed.value.hint is None, "it is about another cause"
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_known_symptom_is_explained(logged: bool, tmp_path: Path) -> None:
+    script = "echo 'x.c:1:2: fatal error: gnutls/gnutls.h: No such file or directory'; exit 2"
+    log = tmp_path / "step.log" if logged else None
+    with pytest.raises(EnvironmentFailed) as failed:
+        Runner().run(["sh", "-c", script], what="the step", log=log, hint="of the caller")
+    told = str(failed.value).splitlines()
+    hint = told.index("  what to do: of the caller")
+    assert told[hint + 1].startswith("  likely cause: ")
+    assert told[hint + 2] == "  what to do: install 'libgnutls28-dev'"
+
+
+def test_known_symptom_of_what_never_ends_is_explained(tmp_path: Path) -> None:
+    script = "echo '< waiting for any device >'; sleep 100"
+    log = tmp_path / "step.log"
+    with pytest.raises(EnvironmentFailed, match="no end after 1 s") as failed:
+        Runner().run(["sh", "-c", script], what="flashing", log=log, timeout=1.0)
+    assert [known.id for known in failed.value.advice] == ["fastboot-waiting"]
+    assert failed.value.log == log
 
 
 def test_deadline_ends_the_whole_group(tmp_path: Path) -> None:

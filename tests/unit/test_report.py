@@ -14,7 +14,14 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 from rich.console import Console
 
 from tzkit.console import Event
-from tzkit.errors import CheckFailed, EnvironmentFailed, RequestError, TargetDied, TzkitError
+from tzkit.errors import (
+    Advice,
+    CheckFailed,
+    EnvironmentFailed,
+    RequestError,
+    TargetDied,
+    TzkitError,
+)
 from tzkit.job import Stage
 from tzkit.parts import Part
 from tzkit.report import SUITES, Boot, RunRecord, document, junit, table, write
@@ -225,6 +232,13 @@ def test_report_of_a_run_that_died() -> None:
     assert report["darknetp"]["train"] is None and report["darknetp"]["predict"] is None
     assert as_json(replace(BROKEN_OFF, darknetp=DarknetpResult()))["darknetp"] is None
     assert as_json(replace(BROKEN_OFF, interrupted=True))["error"] == "interrupted"
+
+
+def test_reports_tell_what_is_known_of_the_error() -> None:
+    known = Advice("memory", "too little memory", "use less")
+    record = replace(GOOD, error=EnvironmentFailed("it failed", advice=[known]))
+    for text in (as_json(record)["error"], cases(record)["run"].result[0].text):
+        assert "likely cause: too little memory" in text and "what to do: use less" in text
 
 
 def test_failed_prediction_is_the_one_shown() -> None:

@@ -55,3 +55,4 @@ def test_linux_without_optee_is_told() -> None:
     with pytest.raises(TargetDied, match="found no TEE") as died:
         session.tee_version(cast(Shell, Listener(status=1)))
     assert died.value.kind == "no-tee"
+    assert [known.id for known in died.value.advice] == ["no-tee"]

@@ -14,7 +14,7 @@ from invoke.exceptions import Exit
 
 import tasks
 from tzkit.commands import Common
-from tzkit.errors import CheckFailed, EnvironmentFailed, RequestError, TargetDied
+from tzkit.errors import Advice, CheckFailed, EnvironmentFailed, RequestError, TargetDied
 
 VERBS = {
     "boards", "doctor", "fetch", "build", "run", "qemu-test", "darknetp", "clean", "test", "lint",
@@ -69,11 +69,17 @@ def test_errors_become_exit_codes(problem: BaseException, code: int, tmp_path: P
 
 
 def test_message_has_cause_cure_and_log(tmp_path: Path) -> None:
-    problem = EnvironmentFailed("no network", hint="plug it in", log=Path("fetch.log"))
+    known = Advice("proxy", "a proxy", "set it", ("OP-TEE/build#1", "OP-TEE/build#2"))
+    problem = EnvironmentFailed(
+        "no network", hint="plug it in", log=Path("fetch.log"), advice=[known]
+    )
     message = call(problem, tmp_path / "log").message or ""
     assert [line.strip() for line in message.splitlines()] == [
         "environment: no network",
         "what to do: plug it in",
+        "likely cause: a proxy",
+        "what to do: set it",
+        "see: OP-TEE/build#1, OP-TEE/build#2",
         "full log: fetch.log",
     ]
 

@@ -13,17 +13,17 @@ import gzip
 import lzma
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
-from tzkit.boardfile import Kernel, RootFs
+from tzkit.boardfile import RootFs
 from tzkit.build.application import DARKNETP, RESUME, TA_FILE
 from tzkit.job import Job
-from tzkit.parts.sysroot import find, find_all
+from tzkit.parts.sysroot import MODULES, find, find_all, modules_for
 from tzkit.process import Runner
 from tzkit.store import Entry, file_sha256
 from tzkit.templates import render
@@ -37,6 +37,8 @@ PAYLOAD_MOUNT = "/payload"
 PAYLOAD_DATA = "data"
 READY_TEXT = "tzkit: the system is up"
 MODULE_FOLDER = "/lib/modules"
+MODULE_LISTS = "etc/modules"
+BOOT, PAYLOAD_GROUP = "boot", "payload"  # inserted by init, and before the payload is mounted
 TA_FOLDER = "lib/optee_armtz"
 PROGRAM_FOLDER = "bin"
 FOLDERS = (
@@ -47,25 +49,28 @@ LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "var/run": "../
 EPOCH = 1  # time stamp of every file: equal inputs give equal archives
 
 
-def render_init(workspace: Workspace, kernel: Kernel) -> str:
+def render_init(workspace: Workspace) -> str:
     """The base system's /init."""
     return render(
-        workspace.templates,
-        "init.j2",
-        modules=kernel.load,
-        module_folder=MODULE_FOLDER,
-        ready_text=READY_TEXT,
+        workspace.templates, "init.j2", load_modules=load_modules(BOOT), ready_text=READY_TEXT
     )
 
 
-def build_base(job: Job, rootfs: RootFs, kernel: Kernel, sysroot: Entry, host: Entry) -> Entry:
-    """The initramfs, ``BASE`` in the returned entry."""
-    init = render_init(job.workspace, kernel)
+def load_modules(group: str) -> str:
+    """The shell command that inserts a group of modules of the base system."""
+    return f"while read -r module; do insmod {MODULE_FOLDER}/$module; done </{MODULE_LISTS}.{group}"
+
+
+def build_base(
+    job: Job, rootfs: RootFs, modules: Mapping[str, Collection[str]], sysroot: Entry, host: Entry
+) -> Entry:
+    """The initramfs, ``BASE`` in the returned entry; ``modules`` are groups of kernel modules."""
+    init = render_init(job.workspace)
     resume = host.path / RESUME
     inputs = {
         "init": init,
         "rootfs": rootfs.model_dump(mode="json"),
-        "kernel": kernel.model_dump(mode="json"),
+        "modules": {group: list(names) for group, names in modules.items()},
         "sysroot": sysroot.key,
         "resume": file_sha256(resume),
         "code": file_sha256(Path(__file__)),
@@ -75,7 +80,7 @@ def build_base(job: Job, rootfs: RootFs, kernel: Kernel, sysroot: Entry, host: E
         root = destination / "root"
         _lay_out(root)
         _install_programs(rootfs, sysroot.path, root)
-        _install_modules(kernel, sysroot.path, root)
+        _install_modules(modules, sysroot.path, root, job.runner)
         _copy(resume, root / "usr/bin" / RESUME, 0o755)
         _write(root / "init", init, 0o755)
         _write(root / "etc/passwd", "root::0:0:root:/root:/bin/sh\n")
@@ -164,11 +169,23 @@ def _needed(path: Path) -> list[str]:
     return names
 
 
-def _install_modules(kernel: Kernel, sysroot: Path, root: Path) -> None:
-    """Kernel modules, unpacked: busybox's insmod reads no xz."""
-    for name in kernel.modules:
-        packed = find(sysroot, f"usr/lib/modules/*/kernel/**/{name}.ko.xz")
-        _write(root / f"usr/lib/modules/{name}.ko", lzma.decompress(packed.read_bytes()))
+def _install_modules(
+    groups: Mapping[str, Collection[str]], sysroot: Path, root: Path, runner: Runner
+) -> None:
+    """Kernel modules, unpacked (busybox's insmod reads no xz), and a list for each group.
+
+    A list holds what the group needs and no group before it has, in order.
+    """
+    installed: set[str] = set()
+    for group, names in groups.items():
+        listed = []
+        for packed in modules_for(sysroot, names, runner):
+            name = packed.name.removesuffix(".xz")
+            if name not in installed:
+                _write(root / MODULES / name, lzma.decompress(packed.read_bytes()))
+                listed.append(name)
+        installed.update(listed)
+        _write(root / f"{MODULE_LISTS}.{group}", "".join(f"{name}\n" for name in listed))
 
 
 def _pack(root: Path, archive: Path, runner: Runner) -> None:

@@ -18,6 +18,8 @@ from tzkit.parts.sysroot import find
 from tzkit.store import Entry, file_sha256
 
 KEPT = ("core/*.bin", "export-ta_*", "conf.mk")
+DEVKIT_KEYS = "export-ta_*/keys"
+DEVKIT_KEY = "default_ta.pem"  # what a dev kit signs with unless told otherwise
 
 
 def make_argv(
@@ -37,7 +39,7 @@ def build_optee(job: Job, optee: Optee, parts: Parts, sysroot: Path) -> Entry:
     """The core's images under ``core/`` and the dev kit under ``optee.devkit``."""
     board, runner, log = job.board, job.runner, job.log("optee")
     source = parts.source(optee.source)
-    key = find(sysroot, optee.sign_key) if optee.sign_key else None
+    key = find(sysroot, optee.sign_key).resolve() if optee.sign_key else None
     inputs = {
         "make": list(optee.make),
         "source": file_sha256(source),
@@ -52,6 +54,8 @@ def build_optee(job: Job, optee: Optee, parts: Parts, sysroot: Path) -> Entry:
         argv = make_argv(board, optee, str(tree), str(build), str(key) if key else None)
         runner.run(argv, what="building OP-TEE OS", log=log)
         _keep(build, destination)
+        if key is not None:
+            _hand_over(key, destination)
         shutil.rmtree(build)
         shutil.rmtree(tree)
 
@@ -65,3 +69,11 @@ def _keep(build: Path, destination: Path) -> None:
             kept = destination / path.relative_to(build)
             kept.parent.mkdir(exist_ok=True)
             path.rename(kept)
+
+
+def _hand_over(key: Path, destination: Path) -> None:
+    """Make the dev kits sign with this core's key, which they have under a name of its own."""
+    for folder in destination.glob(DEVKIT_KEYS):
+        path = folder / DEVKIT_KEY
+        path.unlink(missing_ok=True)
+        shutil.copyfile(key, path)

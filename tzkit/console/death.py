@@ -162,7 +162,6 @@ SIGNS: tuple[Sign, ...] = (
         "tee-page-tables",
         r"Page tables are not available",
         "OP-TEE ran out of page tables for trusted applications",
-        "too many large TAs at once; OP-TEE needs a larger CFG_PGT_CACHE_ENTRIES",
         fatal=False,
     ),
     _sign(

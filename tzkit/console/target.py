@@ -11,14 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from tzkit.advice import CONSOLES, advice_for
 from tzkit.console.console import Console, Pacing, SerialLine, Tap
 from tzkit.console.death import EMULATOR_GONE, SILENCE, Event, Watch, sign_in
 from tzkit.console.transcript import Line, Transcript
-from tzkit.errors import TargetDied
+from tzkit.errors import Advice, TargetDied
 
 POLL_SECONDS = 0.05
 LAST_WORDS_SECONDS = 0.1
 SHOWN_LINES = 12
+# Of each console, when the target dies: between a cause early in the boot and its panic.
+ADVISED_LINES = 400
 # More than the lines can hold unread; a target that never pauses must not keep us reading.
 CATCH_UP_BYTES = 1 << 19
 
@@ -259,6 +262,7 @@ class Target:
             console=event.console,
             hint=event.hint,
             log=self.logs[event.console],
+            advice=self._advice(),
         )
 
     def _silence(
@@ -277,6 +281,7 @@ class Target:
             console=name,
             hint="if the lines show progress, the machine is slow: try a larger --timeout",
             log=self.logs[name],
+            advice=self._advice(),
         )
 
     def _finish_lines(self) -> None:
@@ -284,6 +289,14 @@ class Target:
             self.catch_up()
             for console in self._consoles:
                 self._take_partial(console)
+
+    def _advice(self) -> tuple[Advice, ...]:
+        """What is known of the symptoms that all consoles show."""
+        with self._lock:
+            shown = [
+                line for console in self._consoles for line in console.log.kept[-ADVISED_LINES:]
+            ]
+        return advice_for("\n".join(line.text for line in shown), *CONSOLES)
 
     def _last_lines(self, name: str) -> str:
         with self._lock:

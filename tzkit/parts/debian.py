@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from tzkit.advice import no_room
 from tzkit.board import Board
 from tzkit.boardfile import Source
-from tzkit.errors import DISK_FULL, EnvironmentFailed, RequestError
+from tzkit.errors import EnvironmentFailed, RequestError
 from tzkit.parts.part import Part
 from tzkit.process import Runner
 from tzkit.store import Entry, Store, digest_of, file_sha256, write_whole
@@ -33,21 +34,6 @@ ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
 DEADLINE_SECONDS = 1800.0
 FORMAT = 2
-
-# Which of mmdebstrap's messages mean that trying again can help, or what else does.
-ADVICE = (
-    (r"No space left|enough free space", DISK_FULL),
-    (r"Mirror sync in progress|Hash Sum mismatch|File has unexpected size",
-     "the mirror is being updated; wait some minutes and run the same command again"),
-    (r"Temporary failure resolving|Could not resolve|Could not connect|Network is unreachable"
-     r"|Connection (timed out|refused|failed)|Unable to connect",
-     "this machine does not reach a Debian mirror: check network and proxy settings, then run "
-     "the same command again"),
-    (r"404 +Not Found",
-     "the mirror lacks the file named above; try again later or use another mirror"),
-    (r"NO_PUBKEY|not signed|signature|keyring",
-     "Debian's archive keys are missing or too old here: install debian-archive-keyring"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -184,19 +170,12 @@ def _download(want: Wanted, destination: Path, runner: Runner, log: Path, step: 
             runner.run(argv, what="fetching Debian packages", log=log, timeout=DEADLINE_SECONDS)
             break
         except EnvironmentFailed as error:
-            hint = advice(log) or error.hint
-            if attempt == ATTEMPTS or not log.exists() or hint == DISK_FULL:
-                raise EnvironmentFailed(error.message, hint=hint, log=log) from error
+            if attempt == ATTEMPTS or not log.exists() or no_room(error.advice):
+                raise
             step.update(f"try {attempt} failed, again in {PAUSE_SECONDS:.0f} s")
             time.sleep(PAUSE_SECONDS)
     parts = _describe(want, destination)
     write_whole(destination / MANIFEST, json.dumps([asdict(part) for part in parts], indent=1))
-
-
-def advice(log: Path) -> str | None:
-    """What to do about the failure that the log of a fetch shows."""
-    text = log.read_text(errors="replace") if log.exists() else ""
-    return next((hint for pattern, hint in ADVICE if re.search(pattern, text)), None)
 
 
 def _describe(want: Wanted, destination: Path) -> list[Part]:

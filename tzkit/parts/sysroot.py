@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The fetched binary packages, unpacked into one folder.
 
-It serves as sysroot of the cross compiler, and programs, libraries, kernel and firmware for the
-image are taken from it.
+It serves as sysroot of the cross compiler, and programs, libraries, kernel, modules and firmware
+for the image are taken from it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tzkit.errors import EnvironmentFailed
@@ -17,6 +18,8 @@ from tzkit.ui import Step
 
 # Debian's file system has these as links into usr; its packages rely on them.
 MERGED = ("bin", "lib", "sbin")
+MODULES = "usr/lib/modules"
+FORMAT = 2
 
 
 def unpack(parts: Parts, store: Store, runner: Runner, step: Step) -> Entry:
@@ -33,7 +36,11 @@ def unpack(parts: Parts, store: Store, runner: Runner, step: Step) -> Entry:
                 ["dpkg-deb", "--extract", package, destination], what=f"unpacking {package.name}"
             )
 
-    return store.get("sysroot", {"parts": parts.binaries_key()}, make)
+        for folder in (destination / MODULES).glob("*"):
+            step.update(f"modules of Linux {folder.name}")
+            runner.run(["depmod", "-b", destination, folder.name], what="ordering kernel modules")
+
+    return store.get("sysroot", {"format": FORMAT, "parts": parts.binaries_key()}, make)
 
 
 def find(sysroot: Path, pattern: str) -> Path:
@@ -57,3 +64,22 @@ def find_all(sysroot: Path, pattern: str) -> list[Path]:
             hint="the board file names it; Debian may have moved it",
         )
     return found
+
+
+def modules_for(sysroot: Path, names: Iterable[str], runner: Runner) -> list[Path]:
+    """These kernel modules and all they need, in the order in which they must be inserted.
+
+    What is built into the kernel is left out. Raises EnvironmentFailed for a module that the
+    kernel does not have.
+    """
+    wanted = list(names)
+    if not wanted:
+        return []
+    version = find(sysroot, f"{MODULES}/*").name
+    listed = runner.run(
+        ["modprobe", "-d", sysroot, "-S", version, "--show-depends", "--all", *wanted],
+        what="looking kernel modules up",
+        hint="the board file names them; Debian's kernel may have changed",
+    )
+    lines = [line.split() for line in listed.splitlines()]
+    return list(dict.fromkeys(Path(words[1]) for words in lines if words[0] == "insmod"))

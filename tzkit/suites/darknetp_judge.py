@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from tzkit.advice import advice_for
 from tzkit.datasets import Example
 from tzkit.suites import Verdict
 from tzkit.suites.darknetp import DarknetpRun, Partition
@@ -82,7 +83,7 @@ def judge_usage(run: DarknetpRun) -> UsageResult:
     reasons = _status_reasons(run)
     if not read_normal(run.normal).usage:
         reasons.append("the usage line was not printed")
-    return UsageResult(_verdict(reasons), run.seconds, tuple(reasons))
+    return UsageResult(_verdict(reasons), run.seconds, _explained(run, reasons))
 
 
 def judge_train(run: DarknetpRun, partition: Partition | None, asked: int) -> TrainResult:
@@ -99,7 +100,8 @@ def judge_train(run: DarknetpRun, partition: Partition | None, asked: int) -> Tr
         Iteration(said.number, loss, world, said.seconds, said.images)
         for said, loss in zip(normal.iterations, losses, strict=False)
     )
-    return TrainResult(_verdict(reasons), partition, iterations, run.seconds, tuple(reasons))
+    told = _explained(run, reasons)
+    return TrainResult(_verdict(reasons), partition, iterations, run.seconds, told)
 
 
 def judge_predict(run: DarknetpRun, partition: Partition | None, example: Example) -> PredictResult:
@@ -119,12 +121,21 @@ def judge_predict(run: DarknetpRun, partition: Partition | None, example: Exampl
         example.label,
         normal.top,
         run.seconds,
-        tuple(reasons),
+        _explained(run, reasons),
     )
 
 
 def _verdict(reasons: Sequence[str]) -> Verdict:
     return "fail" if reasons else "pass"
+
+
+def _explained(run: DarknetpRun, reasons: Sequence[str]) -> tuple[str, ...]:
+    """The reasons, then what is known of them and of the symptoms in what both worlds said."""
+    if not reasons:
+        return ()
+    said = [line.text for line in (*run.normal, *run.secure)]
+    known = advice_for("\n".join([*said, *reasons]), "darknetp")
+    return (*reasons, *("; ".join(advice.lines()) for advice in known))
 
 
 def _status_reasons(run: DarknetpRun) -> list[str]:

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tzkit.errors import DISK_FULL, EnvironmentFailed, RequestError
+from tzkit.advice import no_room
+from tzkit.errors import EnvironmentFailed, RequestError
 from tzkit.job import Job, StageStep
 from tzkit.parts import Part
 from tzkit.process import Runner
@@ -97,13 +98,17 @@ def _sync(runner: Runner, tree: Tree, log: Path, stage: StageStep) -> None:
     for attempt, jobs in enumerate(JOBS, 1):
         stage.update(f"repo sync, try {attempt}")
         try:
-            what = f"fetching OP-TEE {tree.release} ({tree.manifest})"
-            runner.run(sync_argv(jobs), what=what, cwd=tree.root, log=log)
+            runner.run(
+                sync_argv(jobs),
+                what=f"fetching OP-TEE {tree.release} ({tree.manifest})",
+                cwd=tree.root,
+                log=log,
+                hint=f"check the network, or use --reference; then {AGAIN}",
+            )
             return
         except EnvironmentFailed as error:
-            if attempt == len(JOBS) or error.hint == DISK_FULL:
-                hint = error.hint or f"check the network, or use --reference; then {AGAIN}"
-                raise EnvironmentFailed(error.message, hint=hint, log=log) from error
+            if attempt == len(JOBS) or no_room(error.advice):
+                raise
             time.sleep(PAUSE_SECONDS)
 
 

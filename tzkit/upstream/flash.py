@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from tzkit.advice import advice_for
 from tzkit.board import Board
 from tzkit.errors import EnvironmentFailed, RequestError
 from tzkit.job import Job
@@ -71,7 +72,10 @@ def flash(job: Job, tree: Tree, ask: Ask) -> None:
         terminal.stop()
     if status:
         raise EnvironmentFailed(
-            f"'make {board.flash.goal}' failed: {how}", hint=board.flash.how, log=log
+            f"'make {board.flash.goal}' failed: {how}",
+            hint=board.flash.how,
+            log=log,
+            advice=advice_for(log.read_text(errors="replace"), "flash"),
         )
 
 

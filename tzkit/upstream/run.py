@@ -17,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tzkit.advice import COMMANDS, advice_for
 from tzkit.board import Board
 from tzkit.boardfile import ConsoleName, UpstreamRun
 from tzkit.console import Shell, Target, socket_line
@@ -157,7 +158,11 @@ def _await_monitor(terminal: Terminal, run: UpstreamRun) -> None:
     found = terminal.expect([run.monitor_prompt], timeout=MONITOR_SECONDS, what=what)
     if found is None:
         how = terminal.ended(CONNECT_SECONDS)
-        raise EnvironmentFailed(f"'make {run.goal}' ended before QEMU: {how}", log=terminal.log)
+        raise EnvironmentFailed(
+            f"'make {run.goal}' ended before QEMU: {how}",
+            log=terminal.log,
+            advice=advice_for(terminal.log.read_text(errors="replace"), *COMMANDS),
+        )
 
 
 @contextlib.contextmanager

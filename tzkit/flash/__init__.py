@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+"""Flash: an SD image on a real card. What ``./inv flash`` does between build and power-on.
+
+* ``image``: the file, and which parts of it carry data
+* ``device``: what is known about the target, and why it is refused
+* ``write``: writing it with bmaptool or dd, and reading it back
+* ``flash``: all of it in order, with the user's word in between
+"""
+
+from tzkit.flash.flash import flash_commands, write_image
+
+__all__ = ["flash_commands", "write_image"]
