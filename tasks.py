@@ -25,7 +25,9 @@ from tzkit.testrun import TestOptions
 
 HELP = {
     "board": "board to work on; './inv boards' lists them",
-    "source": "where the parts come from: debian",
+    "source": "what the system is made from: debian (packages), upstream (OP-TEE's own build tree)",
+    "release": "release of OP-TEE's tree (default: the newest known)",
+    "reference": "folder with a mirror of the same tree, for repo init",
     "app": "application to put into the TEE: own",
     "dataset": "network, weights and images: digits, or a folder with a dataset.toml",
     "ta-heap": "heap of the trusted application, such as 6M (default: the board's)",
@@ -51,7 +53,8 @@ HELP = {
 }
 TALK = ("verbose", "quiet")
 MACHINE = ("board", "source", "dry_run", "install", *TALK)
-BUILD = (*MACHINE, "app", "dataset", "ta_heap", "ta_stack", "secure_memory", "ssh_key")
+TREE = ("release", "reference")
+BUILD = (*MACHINE, *TREE, "app", "dataset", "ta_heap", "ta_stack", "secure_memory", "ssh_key")
 
 
 def task(*shared: str) -> Callable[[Callable[..., None]], Any]:
@@ -102,7 +105,7 @@ def doctor(c: Context, common: Common) -> None:
     commands.doctor_report(common)
 
 
-@task(*MACHINE)
+@task(*MACHINE, *TREE)
 def fetch(c: Context, common: Common) -> None:
     """Fetch and verify the parts."""
     commands.fetch(common)

@@ -13,11 +13,24 @@ from tzkit.board import Board, board_names, load_board
 from tzkit.doctor import Tool
 from tzkit.units import show_size
 
+COLUMNS = (
+    "board", "what it is", "TA memory", "consoles", "build", "emulate", "upstream", "flash",
+)  # fmt: skip
+
 
 def boards_table(folder: Path) -> Table:
     """Every board: what it is, its memory and consoles, what it can do on this machine."""
     table = Table(title="boards", caption="'./inv boards --board B' shows one whole")
-    for column in ("board", "what it is", "TA memory", "consoles", "build", "emulate", "flash"):
+    for column in (
+        "board",
+        "what it is",
+        "TA memory",
+        "consoles",
+        "build",
+        "emulate",
+        "upstream",
+        "flash",
+    ):
         table.add_column(column)
     for name in board_names(folder):
         board = load_board(folder, name)
@@ -28,6 +41,7 @@ def boards_table(folder: Path) -> Table:
             _consoles(board),
             _build(board),
             _emulate(board),
+            _upstream(board),
             board.flash.kind.replace("none", "-"),
         )
     return table
@@ -46,6 +60,7 @@ def board_details(board: Board) -> Table:
     table.add_row("consoles", _consoles(board))
     table.add_row("build here", _build(board))
     table.add_row("emulate here", _emulate(board))
+    table.add_row("with --source upstream", _upstream(board))
     table.add_row("flash", board.flash.how)
     return table
 
@@ -60,6 +75,13 @@ def _build(board: Board) -> str:
     if board.debian is None:
         return "upstream only"
     return _lacking(doctor.tools_for(board, emulate=False)) or board.debian.gives
+
+
+def _upstream(board: Board) -> str:
+    """What OP-TEE's own tree does for it; that needs hours and much of the machine."""
+    if board.upstream is None:
+        return "-"
+    return "build, emulate" if board.upstream.run else "build"
 
 
 def _emulate(board: Board) -> str:

@@ -28,6 +28,9 @@ from tzkit.testrun import TestOptions, run_tests
 from tzkit.transfer import get_file
 from tzkit.ui import NORMAL, QUIET, VERBOSE, Ui
 from tzkit.units import parse_size, show_size
+from tzkit.upstream.origin import NAME as UPSTREAM
+from tzkit.upstream.origin import UpstreamOrigin
+from tzkit.upstream.releases import NEWEST
 from tzkit.workspace import Workspace
 
 DARKNETP_SECONDS = 3600.0
@@ -48,6 +51,8 @@ class Common:
     ta_stack: str | None = None
     secure_memory: str | None = None
     ssh_key: str | None = None
+    release: str | None = None
+    reference: str | None = None
     dry_run: bool = False
     install: bool = False
     timeout: str | None = None
@@ -74,11 +79,14 @@ class Common:
     @property
     def origin(self) -> Origin:
         """What --source chooses. Raises RequestError."""
+        if self.source == UPSTREAM:
+            reference = Path(self.reference).resolve() if self.reference else None
+            return UpstreamOrigin(self.release or NEWEST, reference)
         if self.source != DEBIAN.name:
-            raise RequestError(
-                f"--source {self.source}: this version knows only '{DEBIAN.name}'",
-                hint="leave --source away",
-            )
+            raise RequestError(f"--source {self.source}: choose {DEBIAN.name} or {UPSTREAM}")
+        for flag, value in (("release", self.release), ("reference", self.reference)):
+            if value is not None:
+                raise RequestError(f"--{flag} {value} is for --source {UPSTREAM}")
         return DEBIAN
 
     def build_options(self) -> BuildOptions:
@@ -103,7 +111,8 @@ def doctor_report(common: Common) -> None:
     """What this machine has and lacks for a board; with ``install`` installs it."""
     workspace, board = _checked(common)
     ui = common.ui
-    tools = [*doctor.tools_for(board, emulate=True), *doctor.DEVELOPMENT]
+    wanted = common.origin.tools(board, emulate=True)
+    tools = [*wanted, *doctor.DEVELOPMENT]
     for tool in tools:
         mark = "✓" if tool.present() else "✗ missing"
         ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
@@ -112,7 +121,7 @@ def doctor_report(common: Common) -> None:
         ui.show(f"nothing is missing for {board.name}")
         return
     if common.dry_run:
-        _print_commands(ui, dryrun.install_commands(board))
+        _print_commands(ui, dryrun.install_commands(wanted))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "doctor"), common.install)
     doctor.ensure(lacking, job.runner, ui, job.log("install"), common.install)
@@ -146,7 +155,7 @@ def build(common: Common) -> None:
 
 def run(common: Common, cold: bool) -> None:
     """Boot and hand both consoles to the user."""
-    workspace, board = _checked(common)
+    workspace, board = _checked(common, emulated=True)
     ui = common.ui
     if common.dry_run:
         _print_all_commands(common, workspace, board)
@@ -160,7 +169,7 @@ def run(common: Common, cold: bool) -> None:
 
 def qemu_test(common: Common, options: TestOptions) -> int:
     """Fetch, build, boot, run the suites, report; returns the exit code."""
-    workspace, board = _checked(common)
+    workspace, board = _checked(common, emulated=True)
     dataset, _ = pipeline.check_request(workspace, board, common.build_options())
     options = options.for_board(board)
     options.check_network(datasets.layer_count(dataset))
@@ -178,7 +187,7 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
     ``get`` names a file on the board that is copied into the folder of the run afterwards. Raises
     CheckFailed or RequestError when darknetp says so by its exit status.
     """
-    workspace, board = _checked(common)
+    workspace, board = _checked(common, emulated=True)
     ui = common.ui
     command = quoted(["darknetp", *words])
     if common.dry_run:
@@ -228,8 +237,10 @@ def bench(common: Common, repeat: int, fresh: bool) -> None:
     """Measure what users wait for; table, and JSON beside it."""
     if repeat < 1:
         raise RequestError(f"--repeat {repeat}: at least once")
+    if common.origin is not DEBIAN:
+        raise RequestError(f"bench measures --source {DEBIAN.name}, not {common.source}")
     if common.dry_run:
-        workspace, board = _checked(common)
+        workspace, board = _checked(common, emulated=True)
         _print_all_commands(common, workspace, board)
         return
     job = _booting_job(common)
@@ -253,17 +264,26 @@ def clean(common: Common, everything: bool) -> None:
             common.ui.say(f"removed {path}")
 
 
-def _checked(common: Common) -> tuple[Workspace, Board]:
-    """The board asked for. Raises RequestError for what this version cannot do."""
+def _checked(common: Common, *, emulated: bool = False) -> tuple[Workspace, Board]:
+    """The board asked for, to be booted here if ``emulated``.
+
+    Raises RequestError for what this version cannot do.
+    """
     workspace = Workspace.of_checkout()
     board = load_board(workspace.boards, common.board)
-    memory = _size("secure-memory", common.secure_memory)
-    if memory is None and board.simulated_memory is not None:
+    origin, memory = common.origin, _size("secure-memory", common.secure_memory)
+    if memory is None and board.simulated_memory is not None and origin is DEBIAN:
         memory = board.simulated_memory.size
     if memory is not None:
+        if origin is not DEBIAN:
+            raise RequestError(
+                f"--secure-memory {common.secure_memory} is for --source {DEBIAN.name}"
+            )
         board = with_secure_memory(board, memory)
         common.ui.say(f"{board.name}: {SIMULATED.format(size=show_size(memory))}")
-    common.origin  # noqa: B018 - refuses a wrong one before any work
+    board = origin.adapt(board, common.build_options())
+    if emulated:
+        origin.check_emulated(board)
     if common.app != "own":
         raise RequestError(
             f"--app {common.app}: this version knows only 'own'", hint="leave --app away"
@@ -274,7 +294,7 @@ def _checked(common: Common) -> tuple[Workspace, Board]:
 
 
 def _booting_job(common: Common) -> Job:
-    workspace, board = _checked(common)
+    workspace, board = _checked(common, emulated=True)
     job = Job(workspace, board, common.ui, new_run_folder(workspace, board), common.install)
     common.origin.prepare(job, emulate=True)
     return job
@@ -288,7 +308,7 @@ def _show_artifacts(ui: Ui, built: Product) -> None:
 def _print_all_commands(common: Common, workspace: Workspace, board: Board) -> None:
     origin = common.origin
     for commands in (
-        dryrun.install_commands(board),
+        dryrun.install_commands(origin.tools(board, emulate=True)),
         origin.fetch_commands(workspace, board),
         origin.build_commands(workspace, board),
         origin.boot_commands(workspace, board),

@@ -35,6 +35,7 @@ class Tool:
 
 COMMON = (
     Tool("setpriv", "util-linux", "ends children when tzkit is killed"),
+    Tool("setsid", "util-linux", "starts programs that want a terminal"),
     Tool("make", "make", "builds"),
     Tool("gcc", "gcc", "tools of the firmware, native tests"),
     Tool("/usr/include/stdio.h", "libc6-dev", "tools of the firmware, native tests"),

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tzkit import doctor
 from tzkit.board import Board
 from tzkit.build import application, firmware, image, kernel, optee
+from tzkit.doctor import Tool
 from tzkit.emulator import Image, qemu_argv
 from tzkit.parts import debian
 from tzkit.process import quoted
@@ -43,9 +44,9 @@ def boot_commands(workspace: Workspace, board: Board) -> list[str]:
     return [quoted(qemu_argv(board.emulator, Image(files), serials, "FD-monitor"))]
 
 
-def install_commands(board: Board) -> list[str]:
-    """Installing the host tools that are missing here, if any."""
-    lacking = doctor.missing(doctor.tools_for(board, emulate=True))
+def install_commands(tools: Iterable[Tool]) -> list[str]:
+    """Installing those of the host tools that are missing here, if any."""
+    lacking = doctor.missing(tools)
     return [quoted(doctor.install_argv(lacking))] if lacking else []
 
 

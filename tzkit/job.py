@@ -57,12 +57,7 @@ class Job:
     @property
     def machine(self) -> Emulator:
         """How the board is emulated. Raises RequestError when it is not."""
-        if self.board.emulator is None:
-            raise RequestError(
-                f"{self.board.name} cannot be emulated",
-                hint="'./inv boards' shows which boards can; './inv build' makes what it needs",
-            )
-        return self.board.emulator
+        return machine_of(self.board)
 
     @property
     def store(self) -> Store:
@@ -87,6 +82,16 @@ class Job:
         finally:
             seconds = time.monotonic() - began
             self.stages.append(Stage(name, round(seconds, 3), shown.cached, verdict))
+
+
+def machine_of(board: Board) -> Emulator:
+    """How a board is emulated. Raises RequestError when it is not."""
+    if board.emulator is None:
+        raise RequestError(
+            f"{board.name} cannot be emulated",
+            hint="'./inv boards' shows which boards can; './inv build' makes what it needs",
+        )
+    return board.emulator
 
 
 class StageStep:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tzkit import dryrun, pipeline
+from tzkit import doctor, dryrun, pipeline
 from tzkit.board import Board
 from tzkit.datasets import DatasetSummary
-from tzkit.job import Job
-from tzkit.parts import Part
+from tzkit.doctor import Tool
+from tzkit.job import Job, machine_of
+from tzkit.parts import Part, debian
 from tzkit.pipeline import Build, BuildOptions
 from tzkit.session import Session, open_session
 from tzkit.workspace import Workspace
@@ -53,6 +54,15 @@ class Origin(Protocol):
     @property
     def most_sessions(self) -> int | None:
         """How many sessions may be open at once; None: any number."""
+
+    def adapt(self, board: Board, options: BuildOptions) -> Board:
+        """The board as it is when it is made from here. Raises RequestError when it cannot be."""
+
+    def check_emulated(self, board: Board) -> None:
+        """Raises RequestError when a system from here cannot be booted on this machine."""
+
+    def tools(self, board: Board, *, emulate: bool) -> list[Tool]:
+        """What this machine needs."""
 
     def prepare(self, job: Job, *, emulate: bool) -> None:
         """Install or name missing host tools. Raises EnvironmentFailed."""
@@ -107,6 +117,16 @@ class DebianOrigin:
 
     name: str = "debian"
     most_sessions: int | None = None
+
+    def adapt(self, board: Board, options: BuildOptions) -> Board:
+        return board
+
+    def check_emulated(self, board: Board) -> None:
+        debian.wanted(board)
+        machine_of(board)
+
+    def tools(self, board: Board, *, emulate: bool) -> list[Tool]:
+        return doctor.tools_for(board, emulate=emulate)
 
     def prepare(self, job: Job, *, emulate: bool) -> None:
         pipeline.prepare_host(job, emulate=emulate)

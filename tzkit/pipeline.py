@@ -100,12 +100,17 @@ def check_request(
 ) -> tuple[Dataset, TaMemory]:
     """The data set and the TA's memory asked for. Raises RequestError for what cannot be."""
     dataset = datasets.load_dataset(workspace.root / "datasets", options.dataset)
-    memory = TaMemory(
+    memory = ta_memory(board, options)
+    application.check_memory(board, memory)
+    return dataset, memory
+
+
+def ta_memory(board: Board, options: BuildOptions) -> TaMemory:
+    """What the user chose, else the board's defaults."""
+    return TaMemory(
         board.ta.stack if options.ta_stack is None else options.ta_stack,
         board.ta.heap if options.ta_heap is None else options.ta_heap,
     )
-    application.check_memory(board, memory)
-    return dataset, memory
 
 
 def build(job: Job, options: BuildOptions) -> Build:
@@ -116,7 +121,7 @@ def build(job: Job, options: BuildOptions) -> Build:
     with job.stage("build", f"build: {_built(job.board)}") as stage:
         made = _build(job, parts, memory, stage)
     with job.stage("image", f"image: {_packed(job.board)}") as stage:
-        data, summary = _write_dataset(job, dataset)
+        data, summary = write_dataset(job, dataset)
         packed = _pack(job, made, data, _Extras(loader, options.ssh_key))
         stage.cached = packed is None or packed.cached
     return Build(
@@ -278,7 +283,8 @@ def _pack_card(
     )
 
 
-def _write_dataset(job: Job, dataset: Dataset) -> tuple[Entry, DatasetSummary]:
+def write_dataset(job: Job, dataset: Dataset) -> tuple[Entry, DatasetSummary]:
+    """The files of a data set, below ``DATASET_FILES`` of the entry, and what they are."""
     inputs = {
         "folder": digest_of_tree(dataset.folder),
         "code": [file_sha256(Path(module.__file__ or "")) for module in (datasets, digits)],

@@ -124,6 +124,19 @@ class Runner:
         """
         return Child(self._popen(argv, None, env, output, subprocess.STDOUT, pass_fds), argv)
 
+    def start_on_terminal(
+        self, argv: Argv, terminal: int, *, cwd: Path, env: Mapping[str, str] | None = None
+    ) -> Child:
+        """Start with a terminal, its slave's descriptor, for all streams and to be controlled by.
+
+        Whoever holds the other side ends the program by closing it, even by being killed. Call
+        from the main thread; the caller owns the child.
+        """
+        popen = self._popen(
+            argv, cwd, env, terminal, terminal, stdin=terminal, session=("setsid", "--ctty", "--")
+        )
+        return Child(popen, argv)
+
     def _run_logged(
         self,
         argv: Argv,
@@ -154,7 +167,9 @@ class Runner:
         stderr: IO[bytes] | int,
         pass_fds: Sequence[int] = (),
         stdin: IO[bytes] | int = subprocess.DEVNULL,
+        session: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
+        """Start it, a session leader: by itself, or by the program ``session`` names."""
         words = [str(word) for word in argv]
         path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_FOLDERS}"
         if shutil.which(words[0], path=path) is None:
@@ -164,13 +179,13 @@ class Runner:
             )
         self._note(f"({cwd or Path.cwd()}) $ {quoted(words)}")
         return subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "--", *words],
+            ["setpriv", "--pdeathsig", "TERM", "--", *session, *words],
             cwd=cwd,
             env={**os.environ, "PATH": path, "LC_ALL": "C.UTF-8", **(env or {})},
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            start_new_session=True,
+            start_new_session=not session,
             pass_fds=pass_fds,
         )
 

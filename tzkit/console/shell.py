@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from tzkit.console.target import Target
 from tzkit.console.transcript import Line
-from tzkit.errors import RequestError
+from tzkit.errors import RequestError, TargetDied
 
 # busybox may be built with a limit of 1024 characters for a line; the markers need 200 of them.
 LONGEST_TYPED = 800
@@ -30,6 +30,7 @@ PIECE_SECONDS = 30.0
 SHOWN = 160
 
 BEGIN, END = "tzkit:begin:", "tzkit:end:"
+REFUSALS = ("assword:", "Login incorrect")
 INTERRUPT, KILL_LINE = "\x03", "\x15"
 
 # Without echo, ash reads whole lines and leaves the line editing (and its escapes) out.
@@ -69,6 +70,36 @@ class Shell:
         self._synchronise(deadline - time.monotonic())
         return seconds
 
+    def login(self, prompt: str, user: str, *, timeout: float) -> float:
+        """Wait for the login prompt, log in without a password, wait until the shell answers.
+
+        Returns the seconds from the start of the target to the login. Raises TargetDied when the
+        target dies, asks for a password or stays silent.
+        """
+        deadline = time.monotonic() + timeout
+        dialogue = _Login(prompt, user, self._type)
+        with self._console.tap(earlier=True) as tap:
+            seconds = self.target.wait(
+                tap,
+                dialogue.take,
+                timeout=timeout,
+                what=f"login prompt '{prompt}'",
+                console=self._name,
+                meanwhile=lambda: dialogue.look(self._console.partial),
+            )
+        self._synchronise(deadline - time.monotonic(), self._check_not_refused)
+        return seconds
+
+    def _check_not_refused(self, text: str) -> None:
+        if any(sign in text for sign in REFUSALS):
+            raise TargetDied(
+                f"the login was refused: {text.strip()}",
+                kind="login",
+                console=self._name,
+                hint="the board file's [login] names the user, who must have no password",
+                log=self.target.logs[self._name],
+            )
+
     def run(
         self,
         command: str,
@@ -107,13 +138,19 @@ class Shell:
                 console=self._name,
             )
 
-    def _synchronise(self, timeout: float) -> None:
-        """Ask until the shell answers: what is typed while it starts may be lost."""
+    def _synchronise(
+        self, timeout: float, check: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """Ask until the shell answers: what is typed while it starts may be lost.
+
+        ``check`` sees what comes meanwhile, and raises when it means that no shell will answer.
+        """
         questions: list[_Frame] = []
         next_time = 0.0
 
         def ask() -> None:
             nonlocal next_time
+            check(self._console.partial)
             if time.monotonic() < next_time:
                 return
             next_time = time.monotonic() + ATTEMPT_SECONDS
@@ -121,6 +158,7 @@ class Shell:
             self._type(f"{KILL_LINE}\n{_SETTINGS}; true; {questions[-1].print_end}")
 
         def answered(line: Line) -> bool | None:
+            check(line.text)
             return any(frame.status_in(line.text) is not None for frame in questions) or None
 
         with self._console.tap() as tap:
@@ -172,6 +210,37 @@ class Shell:
 
     def _type(self, text: str) -> None:
         self.target.send(self._console, text + "\n")
+
+
+class _Login:
+    """Answers the login prompt, which ends no line, as often as it shows."""
+
+    def __init__(self, prompt: str, user: str, type_line: Callable[[str], None]) -> None:
+        self._prompt = prompt
+        self._user = user
+        self._type = type_line
+        self._next_time = 0.0
+        self._answered = False
+        self._torn = False
+
+    def look(self, partial: str) -> None:
+        """Type the user's name at the prompt; Enter to see one that was printed into."""
+        shows = self._prompt in partial
+        if not (shows or self._torn) or time.monotonic() < self._next_time:
+            return
+        self._next_time = time.monotonic() + ATTEMPT_SECONDS
+        self._answered = self._answered or shows
+        self._torn = False
+        self._type(self._user if shows else "")
+
+    def take(self, line: Line) -> float | None:
+        """The time of the line in which the prompt and what we answered stand together."""
+        if self._prompt not in line.text:
+            return None
+        if self._answered:
+            return line.seconds
+        self._torn = True
+        return None
 
 
 class _Frame:
