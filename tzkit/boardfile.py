@@ -23,6 +23,7 @@ Address = Annotated[int, BeforeValidator(parse_size), Field(ge=0, multiple_of=PA
 
 Arch = Literal["arm64", "armhf"]
 ConsoleName = Literal["normal", "secure"]
+Loaded = Literal["kernel", "initramfs", "device_tree"]  # what a loader puts at an address
 
 
 class SecureMemory(Table):
@@ -187,7 +188,7 @@ class Card(Table):
     loader_package: str
     loader_component: str = Field(description="section of the archive that has it")
     loader: tuple[str, ...]
-    addresses: dict[Literal["kernel", "initramfs", "device_tree"], Address]
+    addresses: dict[Loaded, Address]
     modules: tuple[str, ...] = Field(description="that the initramfs needs to mount the root")
     network: tuple[str, ...] = Field(default=(), description="modules of its network")
     kernel_arguments: str

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tzkit import doctor
 from tzkit.board import Board
-from tzkit.build import application, firmware, image, kernel, optee
+from tzkit.build import application, card, devicetree, firmware, image, kernel, optee
 from tzkit.doctor import Tool
 from tzkit.emulator import Image, qemu_argv
 from tzkit.parts import debian
@@ -20,7 +20,8 @@ from tzkit.workspace import Workspace
 def fetch_commands(workspace: Workspace, board: Board) -> list[str]:
     """Fetching the parts."""
     parts = workspace.cache / "debian" / "parts"
-    return [quoted(debian.mmdebstrap_argv(debian.wanted(board), parts))]
+    wants = [debian.wanted(board), debian.wanted_loader(board)]
+    return [quoted(debian.mmdebstrap_argv(want, parts)) for want in wants if want is not None]
 
 
 def build_commands(workspace: Workspace, board: Board) -> list[str]:
@@ -37,11 +38,14 @@ def boot_commands(workspace: Workspace, board: Board) -> list[str]:
     files = {
         "firmware": made / "firmware" / firmware.IMAGE,
         "kernel": made / "kernel" / kernel.IMAGE,
-        "initramfs": made / "base" / image.BASE,
+        "initramfs": made / ("initramfs" if board.card else "base") / image.BASE,
         "payload": made / "payload" / image.PAYLOAD,
+        "sdcard": made / "card" / card.IMAGE,
+        "device_tree": made / "card" / card.TREE_FOR_EMULATOR,
     }
+    addresses = {} if board.card is None else board.card.addresses
     serials = [f"FD-{name}" for name in board.emulator.serials]
-    return [quoted(qemu_argv(board.emulator, Image(files), serials, "FD-monitor"))]
+    return [quoted(qemu_argv(board.emulator, Image(files, addresses), serials, "FD-monitor"))]
 
 
 def install_commands(tools: Iterable[Tool]) -> list[str]:
@@ -70,6 +74,14 @@ def _build_argvs(workspace: Workspace, board: Board, made: Path) -> Iterator[lis
         board, workspace, str(kit.path), str(made / "ta" / "config"), str(made / "ta")
     )
     yield application.host_argv(board, workspace, str(sysroot), str(made / "host"))
+    if board.card is not None and board.device_tree is not None:
+        folder = made / "card"
+        for name in board.device_tree.files:
+            yield from devicetree.edit_argvs(
+                board.device_tree, str(folder / "tree" / "boot" / name)
+            )
+        yield card.genimage_argv(folder)
+        yield card.block_map_argv(folder)
 
 
 def _kernel_argvs(board: Board, folder: Path) -> Iterator[list[str]]:

@@ -20,6 +20,7 @@ from typing import Any
 from qemu.qmp import QMPClient, QMPError
 
 from tzkit.boardfile import Emulator as Machine
+from tzkit.boardfile import Loaded
 from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.process import Child, Runner
 
@@ -38,7 +39,7 @@ class Image:
     """
 
     files: Mapping[str, Path]
-    addresses: Mapping[str, int] = field(default_factory=dict)
+    addresses: Mapping[Loaded, int] = field(default_factory=dict)
 
 
 def escaped(path: Path | str) -> str:

@@ -277,10 +277,8 @@ def _pack_card(
         "sdcard": packed.path / card.IMAGE,
         "device_tree": packed.path / card.TREE_FOR_EMULATOR,
     }
-    addresses = {str(name): address for name, address in tables.card.addresses.items()}
-    return _Packed(
-        Image(files, addresses), digest_of({**system, "card": packed.key}), packed.cached
-    )
+    key = digest_of({**system, "card": packed.key})
+    return _Packed(Image(files, tables.card.addresses), key, packed.cached)
 
 
 def write_dataset(job: Job, dataset: Dataset) -> tuple[Entry, DatasetSummary]:
