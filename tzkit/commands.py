@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tzkit import bench as benchmark
-from tzkit import datasets, doctor, dryrun, pipeline
+from tzkit import datasets, doctor, dryrun, flashing, pipeline
 from tzkit.advice import advice_for
 from tzkit.board import Board, load_board, with_secure_memory
 from tzkit.boardtable import board_details, boards_table
@@ -231,6 +231,19 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
             log=session.target.logs["normal"],
             advice=advice_for("\n".join([*heard, done.output]), "darknetp"),
         )
+
+
+def flash(common: Common, order: flashing.Order) -> None:
+    """Build what a real board boots from and put it there; asks before it overwrites."""
+    workspace, board = _checked(common)
+    origin = common.origin
+    if common.dry_run:
+        _print_commands(common.ui, flashing.commands(workspace, board, origin, order))
+        return
+    flashing.check(board, origin, order)
+    job = Job(workspace, board, common.ui, log_folder(workspace, board, "flash"), common.install)
+    origin.prepare(job, emulate=False)
+    flashing.flash(job, origin, common.build_options(), order)
 
 
 def bench(common: Common, repeat: int, fresh: bool) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.text import Text
+
 from tzkit.board import Board
 from tzkit.boardfile import Arch
 from tzkit.errors import EnvironmentFailed
@@ -154,4 +156,4 @@ def _install(argv: list[str], runner: Runner, log: Path) -> None:
 def _agreed(ui: Ui) -> bool:
     if not sys.stdin.isatty():
         return False
-    return ui.console.input("install them now? [y/N] ").strip().lower() in {"y", "yes"}
+    return ui.console.input(Text("install them now? [y/N] ")).strip().lower() in {"y", "yes"}

@@ -35,6 +35,10 @@ class Product(Protocol):
     def dataset(self) -> DatasetSummary:
         """The data set on it."""
 
+    @property
+    def disk_image(self) -> Path | None:
+        """What is written to a card or disk of the real board, if it boots from one."""
+
     def artifacts(self) -> Mapping[str, Path]:
         """The files, by names for people."""
 
@@ -96,6 +100,10 @@ class DebianProduct:
     @property
     def dataset(self) -> DatasetSummary:
         return self.built.dataset
+
+    @property
+    def disk_image(self) -> Path | None:
+        return self.built.image.files.get("sdcard") if self.built.image else None
 
     def artifacts(self) -> Mapping[str, Path]:
         files = {"trusted application": self.built.ta, "darknetp": self.built.darknetp}

@@ -40,6 +40,10 @@ class UpstreamProduct:
     records: tuple[Part, ...]
     dataset: DatasetSummary
 
+    @property
+    def disk_image(self) -> Path | None:
+        return self.built.image
+
     def artifacts(self) -> Mapping[str, Path]:
         return {
             "trusted application": self.built.ta,
@@ -144,3 +148,7 @@ class UpstreamOrigin:
         """What ``make flash`` is; nothing where the board is flashed another way, or not."""
         tree = tree_of(workspace, board, self.release)
         return [shown(tree, flash_argv(board, self.release))] if board.flash.goal else []
+
+    def image_of(self, workspace: Workspace, board: Board) -> Path:
+        """Where the tree puts what is written to a disk."""
+        return tree_of(workspace, board, self.release).root / upstream_of(board).image
