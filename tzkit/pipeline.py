@@ -172,7 +172,7 @@ def _build(job: Job, parts: Parts, memory: TaMemory, stage: StageStep) -> _Made:
     linux = None
     if board.kernel is not None:
         stage.update("kernel")
-        linux = kernel.build_kernel(job, board.kernel, root)
+        linux = kernel.build_kernel(job, board.kernel, parts, root)
     stage.update("trusted application")
     ta = application.build_ta(job, memory, application.devkit_of(board, root, core))
     stage.update("darknetp")

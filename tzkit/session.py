@@ -89,7 +89,7 @@ def saved_system(job: Job, build: Build) -> Entry | None:
     None, with a line saying why, when this QEMU cannot save it.
     """
     machine = job.machine
-    if machine.payload is None:
+    if not machine.warm_start:
         return None
     version = job.runner.run([machine.program, "--version"], what="asking for QEMU's version")
     inputs = {

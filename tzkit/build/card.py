@@ -231,7 +231,7 @@ def _fill_root(
 ) -> None:
     """The whole system of the card, our application and the data set in it."""
     lay_out(root)
-    install_programs(tables.rootfs, sysroot, root)
+    install_programs(tables.rootfs, sysroot, root, contents.darknetp)
     groups = {ROOT: tables.card.modules, BOOT: tables.kernel.load, NETWORK: tables.card.network}
     install_modules(groups, sysroot, root, job.runner)
     shutil.copytree(contents.dataset, root / "root", dirs_exist_ok=True)

@@ -23,6 +23,7 @@ from tzkit.build.tree import (
     install_modules,
     install_programs,
     lay_out,
+    libraries,
     load_modules,
     pack_cpio,
     write,
@@ -54,9 +55,10 @@ def build_base(
 ) -> Entry:
     """The initramfs, ``BASE`` in the returned entry; ``modules`` are groups of kernel modules."""
     init = render_init(job.workspace)
-    resume = host.path / RESUME
+    resume, darknetp = host.path / RESUME, host.path / DARKNETP
     inputs = {
         "init": init,
+        "libraries": sorted(libraries([darknetp], sysroot.path)),
         "rootfs": rootfs.model_dump(mode="json"),
         "modules": {group: list(names) for group, names in modules.items()},
         "sysroot": sysroot.key,
@@ -67,7 +69,7 @@ def build_base(
     def make(destination: Path) -> None:
         root = destination / "root"
         lay_out(root)
-        install_programs(rootfs, sysroot.path, root)
+        install_programs(rootfs, sysroot.path, root, darknetp)
         install_modules(modules, sysroot.path, root, job.runner)
         copy(resume, root / "usr/bin" / RESUME, 0o755)
         write(root / "init", init, 0o755)
