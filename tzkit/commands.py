@@ -15,9 +15,11 @@ from tzkit import bench as benchmark
 from tzkit import datasets, doctor, dryrun, pipeline
 from tzkit.board import Board, load_board, with_secure_memory
 from tzkit.boardtable import board_details, boards_table
+from tzkit.build.application import DARKNETP
 from tzkit.console import Line
 from tzkit.consoles import hand_over
 from tzkit.errors import CheckFailed, RequestError
+from tzkit.foreign import OWN
 from tzkit.job import Job, log_folder, new_run_folder
 from tzkit.pipeline import Build, BuildOptions
 from tzkit.process import quoted
@@ -40,7 +42,7 @@ class Common:
 
     board: str = "qemu_v8"
     source: str = "debian"
-    app: str = "own"
+    app: str = OWN
     dataset: str = "digits"
     ta_heap: str | None = None
     ta_stack: str | None = None
@@ -73,6 +75,7 @@ class Common:
             dataset=self.dataset,
             ta_heap=_size("ta-heap", self.ta_heap),
             ta_stack=_size("ta-stack", self.ta_stack),
+            app=self.app,
         )
 
 
@@ -89,7 +92,8 @@ def doctor_report(common: Common) -> None:
     """What this machine has and lacks for a board; with ``install`` installs it."""
     workspace, board = _checked(common)
     ui = common.ui
-    tools = [*doctor.tools_for(board, emulate=True), *doctor.DEVELOPMENT]
+    needed = doctor.tools_for(board, emulate=True, foreign=common.app != OWN)
+    tools = [*needed, *doctor.DEVELOPMENT]
     for tool in tools:
         mark = "✓" if tool.present() else "✗ missing"
         ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
@@ -98,7 +102,7 @@ def doctor_report(common: Common) -> None:
         ui.show(f"nothing is missing for {board.name}")
         return
     if common.dry_run:
-        _print_commands(ui, dryrun.install_commands(board))
+        _print_commands(ui, dryrun.install_commands(board, common.app))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "doctor"), common.install)
     doctor.ensure(lacking, job.runner, ui, job.log("install"), common.install)
@@ -109,11 +113,12 @@ def fetch(common: Common) -> None:
     workspace, board = _checked(common)
     ui = common.ui
     if common.dry_run:
-        _print_commands(ui, dryrun.fetch_commands(workspace, board))
+        _print_commands(ui, dryrun.fetch_commands(workspace, board, common.app))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "fetch"), common.install)
-    pipeline.prepare_host(job, emulate=False)
+    pipeline.prepare_host(job, emulate=False, app=common.app)
     pipeline.fetch(job)
+    pipeline.fetch_app(job, common.build_options())
 
 
 def build(common: Common) -> None:
@@ -122,11 +127,11 @@ def build(common: Common) -> None:
     ui = common.ui
     options = common.build_options()
     if common.dry_run:
-        _print_commands(ui, dryrun.fetch_commands(workspace, board))
-        _print_commands(ui, dryrun.build_commands(workspace, board))
+        _print_commands(ui, dryrun.fetch_commands(workspace, board, common.app))
+        _print_commands(ui, dryrun.build_commands(workspace, board, common.app))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "build"), common.install)
-    pipeline.prepare_host(job, emulate=False)
+    pipeline.prepare_host(job, emulate=False, app=common.app)
     _show_artifacts(ui, pipeline.build(job, options))
 
 
@@ -135,7 +140,7 @@ def run(common: Common, cold: bool) -> None:
     workspace, board = _checked(common)
     ui = common.ui
     if common.dry_run:
-        _print_all_commands(ui, workspace, board)
+        _print_all_commands(ui, workspace, board, common.app)
         return
     job = _booting_job(common)
     built = pipeline.build(job, common.build_options())
@@ -151,7 +156,7 @@ def qemu_test(common: Common, options: TestOptions) -> int:
     options.check_network(datasets.layer_count(dataset))
     ui = common.ui
     if common.dry_run:
-        _print_all_commands(ui, workspace, board)
+        _print_all_commands(ui, workspace, board, common.app)
         return 0
     job = Job(workspace, board, ui, new_run_folder(workspace, board), common.install)
     return run_tests(job, common.build_options(), options, common.seconds)
@@ -165,13 +170,13 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
     """
     workspace, board = _checked(common)
     ui = common.ui
-    command = quoted(["darknetp", *words])
     if common.dry_run:
-        _print_all_commands(ui, workspace, board)
-        ui.show_line(command)
+        _print_all_commands(ui, workspace, board, common.app)
+        ui.show_line(quoted([DARKNETP, *words]))
         return
     job = _booting_job(common)
     built = pipeline.build(job, common.build_options())
+    command = quoted([built.program, *words])
     root = built.dataset.root
     with (
         open_session(job, built, cold=cold) as session,
@@ -199,9 +204,9 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
             copied = get_file(session.shell, root / get, job.folder)
             ui.say(f"copied {root / get} to {copied}")
     if done.status:
-        kind = RequestError if done.status == REQUEST_STATUS else CheckFailed
-        raise kind(
-            f"darknetp ended with status {done.status}; its last words are above",
+        ours = common.app == OWN and done.status == REQUEST_STATUS
+        raise (RequestError if ours else CheckFailed)(
+            f"{built.program} ended with status {done.status}; its last words are above",
             log=session.target.logs["normal"],
         )
 
@@ -210,6 +215,11 @@ def bench(common: Common, repeat: int, fresh: bool) -> None:
     """Measure what users wait for; table, and JSON beside it."""
     if repeat < 1:
         raise RequestError(f"--repeat {repeat}: at least once")
+    if common.app != OWN:
+        raise RequestError(
+            f"--app {common.app}: bench measures the application of this project",
+            hint="leave --app away, or read the seconds in the report of qemu-test",
+        )
     if common.dry_run:
         workspace, board = _checked(common)
         _print_all_commands(common.ui, workspace, board)
@@ -243,11 +253,11 @@ def _checked(common: Common) -> tuple[Workspace, Board]:
     if memory is not None:
         board = with_secure_memory(board, memory)
         common.ui.say(f"{board.name}: {SIMULATED.format(size=show_size(memory))}")
-    for flag, value, known in (("source", common.source, "debian"), ("app", common.app, "own")):
-        if value != known:
-            raise RequestError(
-                f"--{flag} {value}: this version knows only '{known}'", hint=f"leave --{flag} away"
-            )
+    if common.source != "debian":
+        raise RequestError(
+            f"--source {common.source}: this version knows only 'debian'",
+            hint="leave --source away",
+        )
     pipeline.check_request(workspace, board, common.build_options())
     common.seconds  # noqa: B018 - refuses a wrong one before any work
     return workspace, board
@@ -256,12 +266,12 @@ def _checked(common: Common) -> tuple[Workspace, Board]:
 def _booting_job(common: Common) -> Job:
     workspace, board = _checked(common)
     job = Job(workspace, board, common.ui, new_run_folder(workspace, board), common.install)
-    pipeline.prepare_host(job, emulate=True)
+    pipeline.prepare_host(job, emulate=True, app=common.app)
     return job
 
 
 def _show_artifacts(ui: Ui, built: Build) -> None:
-    files = {"trusted application": built.ta, "darknetp": built.darknetp}
+    files = {"trusted application": built.ta, built.program: built.darknetp}
     if built.core is not None:
         files |= {f"OP-TEE {path.name}": path for path in sorted(built.core.glob("*.bin"))}
     if built.image is not None:
@@ -270,11 +280,11 @@ def _show_artifacts(ui: Ui, built: Build) -> None:
         ui.say(f"  {name:28} {os.path.relpath(path)}  {show_size(path.stat().st_size)}")
 
 
-def _print_all_commands(ui: Ui, workspace: Workspace, board: Board) -> None:
+def _print_all_commands(ui: Ui, workspace: Workspace, board: Board, app: str = OWN) -> None:
     for commands in (
-        dryrun.install_commands(board),
-        dryrun.fetch_commands(workspace, board),
-        dryrun.build_commands(workspace, board),
+        dryrun.install_commands(board, app),
+        dryrun.fetch_commands(workspace, board, app),
+        dryrun.build_commands(workspace, board, app),
         dryrun.boot_commands(workspace, board),
     ):
         _print_commands(ui, commands)

@@ -13,7 +13,7 @@ import json
 import secrets
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -117,7 +117,7 @@ def _started(job: Job, build: Build, name: str, saved: Entry | None) -> Iterator
             emulator.resume()
             shell.login_or_ready(None, timeout=SHELL_SECONDS)
         _refresh(shell)
-        _deliver(shell, job.machine.payload, build.dataset.root)
+        _deliver(shell, job.machine.payload, build.dataset.root, build.folders)
         tee = _tee_version(shell)
         seconds = time.monotonic() - began
         yield Session(shell, target, emulator, lines, saved is not None, round(seconds, 3), tee)
@@ -157,14 +157,17 @@ def _refresh(shell: Shell) -> None:
     _must(shell, command, SHELL_SECONDS, "setting clock and random pool")
 
 
-def _deliver(shell: Shell, payload: Payload, root: PurePosixPath) -> None:
-    """Put TA and darknetp from the payload disk into place, and the data set at ``root``."""
+def _deliver(
+    shell: Shell, payload: Payload, root: PurePosixPath, folders: Sequence[PurePosixPath]
+) -> None:
+    """Put TA and program from the payload disk into place, and the data set at ``root``."""
     mount, folder = image.PAYLOAD_MOUNT, shlex.quote(str(root))
     steps = [f"insmod {image.MODULE_FOLDER}/{module}.ko" for module in payload.modules]
     steps.append(f"mount -t ext4 {payload.device} {mount}")
     for place in (image.TA_FOLDER, image.PROGRAM_FOLDER):
-        steps.append(f"cp {mount}/{place}/* /{place}/")
+        steps.append(f"cp -P {mount}/{place}/* /{place}/")
     steps += [f"mkdir -p {folder}", f"mount --bind {mount}/{image.PAYLOAD_DATA} {folder}"]
+    steps += [f"mkdir -p {shlex.quote(str(path))}" for path in folders]
     _must(shell, " && ".join(steps), PAYLOAD_SECONDS, "mounting TA, darknetp and data")
 
 

@@ -89,7 +89,7 @@ def run_tests(job: Job, build: BuildOptions, options: TestOptions, timeout: floa
         RunRecord(
             board=job.board.name,
             source="debian",
-            app="own",
+            app=build.app,
             reproduce=reproduce_line(),
             wanted=options.suites,
         )
@@ -116,7 +116,7 @@ def reproduce_line() -> str:
 def _run(
     job: Job, build: BuildOptions, options: TestOptions, timeout: float | None, findings: Findings
 ) -> None:
-    pipeline.prepare_host(job, emulate=True)
+    pipeline.prepare_host(job, emulate=True, app=build.app)
     built = pipeline.build(job, build)
     findings.note(parts=built.parts.parts)
     with contextlib.ExitStack() as stack:
