@@ -101,6 +101,16 @@ def test_missing_result_is_built_again(work: Work, tmp_path: Path) -> None:
     assert not make(work, tmp_path / "data")
 
 
+def test_failed_build_makes_the_one_before_it_void(work: Work, tmp_path: Path) -> None:
+    """The tree holds the application that did not compile."""
+    results(work.tree)
+    make(work, tmp_path / "data")
+    (work.control / "build-fails").write_text("error: expected ';'\n")
+    with pytest.raises(EnvironmentFailed, match="expected ';'"):
+        make(work, tmp_path / "data", digest="2")
+    assert not make(work, tmp_path / "data")
+
+
 def test_other_variables_clean_optee_first(work: Work, tmp_path: Path) -> None:
     results(work.tree)
     make(work, tmp_path / "data")
