@@ -50,7 +50,7 @@ def test_wrong_numbers_are_a_failure_and_no_error(checkout: Checkout, tested: En
 
 
 def test_its_own_command_line_is_enough(checkout: Checkout, tested: Ended) -> None:
-    """Usage and twenty iterations, without any flag of this project's."""
+    """Twenty iterations without flags of this project's, and the folders it writes to."""
     darknetp = checkout.report()["darknetp"]
     assert darknetp["usage"]["verdict"] == "pass"
     assert darknetp["train"]["verdict"] == "pass", darknetp["train"]["reasons"]
@@ -92,7 +92,7 @@ def test_its_panic_is_told(checkout: Checkout, tested: Ended, app: Path) -> None
 
 
 def test_by_url(checkout: Checkout, tested: Ended, app: Path, tmp_path: Path) -> None:
-    """The same sources, from the repository: nothing is compiled again but what its path names."""
+    """The same sources, from a repository."""
     cache = {"XDG_CACHE_HOME": str(tmp_path)}
     (tmp_path / "tzkit").mkdir()
     (tmp_path / "tzkit" / "debian").symlink_to(checkout.workspace.cache / "debian")

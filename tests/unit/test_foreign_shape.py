@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tzkit import doctor, dryrun
 from tzkit.board import load_board
 from tzkit.build.application import TaMemory, check_memory
 from tzkit.errors import RequestError
@@ -16,6 +17,7 @@ from tzkit.foreign.build import header_for
 from tzkit.foreign.header import read_header
 from tzkit.foreign.makefile import make_variable
 from tzkit.foreign.shape import ForeignApp, recognise
+from tzkit.pipeline import BuildOptions, check_request
 from tzkit.workspace import Workspace
 
 WORKSPACE = Workspace.of_checkout()
@@ -70,6 +72,38 @@ def test_a_size_nobody_can_read_must_be_given(copy: Path) -> None:
         app.memory(None, None)
     assert "--ta-stack" in str(refused.value)
     assert app.memory(8192, None).stack == 8192
+
+
+def test_a_request_is_checked_before_anything_is_built(copy: Path) -> None:
+    _, memory = check_request(WORKSPACE, BOARD, BuildOptions(app=str(SHAPED)))
+    assert memory == TaMemory(stack=4096, heap=MIB)
+    _, memory = check_request(WORKSPACE, BOARD, BuildOptions(app=str(SHAPED), ta_heap=2 * MIB))
+    assert memory == TaMemory(stack=4096, heap=2 * MIB)
+    replace(copy / HEADER, "(1 * 1024 * SHAPED_KIB)", "(64 * 1024 * SHAPED_KIB)")
+    with pytest.raises(RequestError, match="heap 64 MiB"):
+        check_request(WORKSPACE, BOARD, BuildOptions(app=str(copy)))
+
+
+def test_what_is_still_to_be_fetched_is_not_looked_for() -> None:
+    url = "https://example.org/app"
+    _, memory = check_request(WORKSPACE, BOARD, BuildOptions(app=url))
+    assert memory == TaMemory(BOARD.ta.stack, BOARD.ta.heap)
+
+
+def test_dry_run_shows_how_it_is_fetched_and_built() -> None:
+    url = "https://example.org/app#v1"
+    fetched = dryrun.fetch_commands(WORKSPACE, BOARD, url)[-1]
+    assert fetched.startswith("git clone --quiet --no-checkout https://example.org/app ")
+    built = "\n".join(dryrun.build_commands(WORKSPACE, BOARD, url))
+    for text in ("/app-ta/source/ta ", "cmake -S ", "-DCMAKE_SYSROOT=", "cmake --build "):
+        assert text in built
+    assert f"-C {WORKSPACE.root}/ta " not in built  # not our own TA
+
+
+def test_its_tools_are_asked_for_only_when_it_is_built() -> None:
+    ours = set(doctor.tools_for(BOARD, emulate=True))
+    tools = set(doctor.tools_for(BOARD, emulate=True, foreign=True)) - ours
+    assert {tool.package for tool in tools} == {"cmake", "git"}
 
 
 def test_the_rendered_header_keeps_what_is_its_own() -> None:

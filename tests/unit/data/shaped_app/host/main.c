@@ -58,15 +58,31 @@ static int flag(int *argc, char **argv, const char *name)
 	return value;
 }
 
-static void train(const char *cfg)
+/* Like darknetz, it makes no folders. */
+static void save(const char *folder)
 {
-	int batches = number_in(cfg, "max_batches");
+	char path[256] = { 0 };
+	FILE *file = NULL;
 
+	snprintf(path, sizeof(path), "%s/shaped.out", folder);
+	file = fopen(path, "w");
+	if (!file)
+		errx(1, "Couldn't open file: %s", path);
+	fclose(file);
+}
+
+static void train(const char *data, const char *cfg)
+{
+	int batches = atoi(value_in(cfg, "max_batches"));
+	int batch = atoi(value_in(cfg, "batch"));
+
+	save("/media/results");
 	for (int n = 1; n <= batches; n++) {
 		ask(CMD_LOSS, n);
 		printf("%d, 0.1: 0.000000, 0.000000 avg, 0.01 rate, 0.001 seconds, %d images\n",
-		       n, n * number_in(cfg, "batch"));
+		       n, n * batch);
 	}
+	save(value_in(data, "backup"));
 }
 
 static void predict(const char *image)
@@ -88,7 +104,7 @@ int main(int argc, char *argv[])
 	} else {
 		print_layers(argv[4], first, last);
 		if (!strcmp(argv[2], "train"))
-			train(argv[4]);
+			train(argv[3], argv[4]);
 		else if (!strcmp(argv[2], "panic"))
 			ask(CMD_PANIC, 0);
 		else

@@ -16,13 +16,13 @@ static FILE *opened(const char *cfg)
 	return file;
 }
 
-static const char *kind(const char *section)
+static const char *kind(char *section)
 {
 	if (!strncmp(section, "[conv", 5))
 		return "conv";
 	if (!strncmp(section, "[max", 4))
 		return "max";
-	return strtok((char *)section, "[]\n");
+	return strtok(section, "[]\n");
 }
 
 void print_layers(const char *cfg, int first, int last)
@@ -42,16 +42,19 @@ void print_layers(const char *cfg, int first, int last)
 	fclose(file);
 }
 
-int number_in(const char *cfg, const char *key)
+const char *value_in(const char *cfg, const char *key)
 {
+	static char value[128];
 	FILE *file = opened(cfg);
 	char line[256] = { 0 };
-	size_t length = strlen(key);
-	int value = 0;
+	char name[64] = { 0 };
 
-	while (!value && fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, length) && line[length] == '=')
-			value = atoi(line + length + 1);
+	value[0] = '\0';
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " %63[^= \n] = %127s", name, value) == 2 && !strcmp(name, key))
+			break;
+		else
+			value[0] = '\0';
 	fclose(file);
 	return value;
 }
