@@ -279,5 +279,8 @@ def write_dataset(job: Job, dataset: Dataset, *, short: bool) -> tuple[Entry, Da
     entry = job.store.get("dataset", inputs, make)
     summary = datasets.summarise(dataset, entry.path / DATASET_FILES)
     if short:
-        summary = replace(summary, short_cfg=training.short_name(descriptor.network_cfg))
+        copy = training.short_name(descriptor.network_cfg)
+        changes = ", ".join(f"{key}={value}" for key, value in keys.items())
+        job.ui.say(f"  {copy} is for short trainings: {descriptor.network_cfg} with {changes}")
+        summary = replace(summary, short_cfg=copy)
     return entry, summary
