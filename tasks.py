@@ -29,9 +29,9 @@ HELP = {
     "source": "what the system is made from: debian (packages), upstream (OP-TEE's own build tree)",
     "release": "release of OP-TEE's tree (default: the newest known)",
     "reference": "folder with a mirror of the same tree, for repo init",
-    "app": "application to put into the TEE: own",
-    "dataset": "network, weights and images: digits, or a folder with a dataset.toml",
-    "ta-heap": "heap of the trusted application, such as 6M (default: the board's)",
+    "app": "application to put into the TEE: own, or path or URL[#COMMIT] of one like darknetz",
+    "dataset": "network, weights and images: digits, or a folder (dataset.toml, or as tz_datasets)",
+    "ta-heap": "heap of the TA, such as 6M (default: the board's, or what another app asks for)",
     "ta-stack": "stack of the trusted application (default: the board's)",
     "secure-memory": "simulate this much secure memory in the emulator, such as 64M (not isolated)",
     "ssh-key": "public key that may log in as root, for boards with a network",
@@ -103,13 +103,13 @@ def boards(c: Context, common: Common, board: str | None = None) -> None:
     commands.boards(common, board)
 
 
-@task(*MACHINE)
+@task(*MACHINE, "app")
 def doctor(c: Context, common: Common) -> None:
     """What this machine needs for a board; --install installs what is missing."""
     commands.doctor_report(common)
 
 
-@task(*MACHINE, *TREE)
+@task(*MACHINE, *TREE, "app")
 def fetch(c: Context, common: Common) -> None:
     """Fetch and verify the parts."""
     commands.fetch(common)

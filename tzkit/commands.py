@@ -17,13 +17,16 @@ from tzkit import datasets, doctor, dryrun, flashing, pipeline
 from tzkit.advice import advice_for
 from tzkit.board import Board, load_board, with_secure_memory
 from tzkit.boardtable import board_details, boards_table
+from tzkit.build.application import DARKNETP
 from tzkit.console import Line
 from tzkit.consoles import hand_over
 from tzkit.errors import CheckFailed, RequestError
+from tzkit.foreign import OWN, pinned
 from tzkit.job import Job, log_folder, new_run_folder
 from tzkit.origin import DEBIAN, Origin, Product
+from tzkit.parts import git
 from tzkit.pipeline import BuildOptions
-from tzkit.process import quoted
+from tzkit.process import Runner, quoted
 from tzkit.testrun import TestOptions, run_tests
 from tzkit.transfer import get_file
 from tzkit.ui import NORMAL, QUIET, VERBOSE, Ui
@@ -45,7 +48,7 @@ class Common:
 
     board: str = "qemu_v8"
     source: str = "debian"
-    app: str = "own"
+    app: str = OWN
     dataset: str = "digits"
     ta_heap: str | None = None
     ta_stack: str | None = None
@@ -91,10 +94,11 @@ class Common:
 
     def build_options(self) -> BuildOptions:
         return BuildOptions(
-            dataset=self.dataset,
+            dataset=pinned.dataset(self.dataset, Workspace.of_checkout().cache),
             ta_heap=_size("ta-heap", self.ta_heap),
             ta_stack=_size("ta-stack", self.ta_stack),
             ssh_key=_public_keys(self.ssh_key),
+            app=pinned.application(self.app),
         )
 
 
@@ -111,8 +115,8 @@ def doctor_report(common: Common) -> None:
     """What this machine has and lacks for a board; with ``install`` installs it."""
     workspace, board = _checked(common)
     ui = common.ui
-    wanted = common.origin.tools(board, emulate=True)
-    tools = [*wanted, *doctor.DEVELOPMENT]
+    needed = common.origin.tools(board, common.build_options(), emulate=True)
+    tools = [*needed, *doctor.DEVELOPMENT]
     for tool in tools:
         mark = "✓" if tool.present() else "✗ missing"
         ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
@@ -121,7 +125,7 @@ def doctor_report(common: Common) -> None:
         ui.show(f"nothing is missing for {board.name}")
         return
     if common.dry_run:
-        _print_commands(ui, dryrun.install_commands(wanted))
+        _print_commands(ui, dryrun.install_commands(needed))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "doctor"), common.install)
     doctor.ensure(lacking, job.runner, ui, job.log("install"), common.install)
@@ -130,27 +134,26 @@ def doctor_report(common: Common) -> None:
 def fetch(common: Common) -> None:
     """Fetch and verify the parts."""
     workspace, board = _checked(common)
-    ui = common.ui
+    ui, options = common.ui, common.build_options()
     if common.dry_run:
-        _print_commands(ui, common.origin.fetch_commands(workspace, board))
+        _print_commands(ui, common.origin.fetch_commands(workspace, board, options))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "fetch"), common.install)
-    common.origin.prepare(job, emulate=False)
-    common.origin.fetch(job)
+    common.origin.prepare(job, options, emulate=False)
+    common.origin.fetch(job, options)
 
 
 def build(common: Common) -> None:
     """Everything up to what can be booted."""
     workspace, board = _checked(common)
-    ui = common.ui
-    origin = common.origin
+    ui, origin, options = common.ui, common.origin, common.build_options()
     if common.dry_run:
-        _print_commands(ui, origin.fetch_commands(workspace, board))
-        _print_commands(ui, origin.build_commands(workspace, board))
+        _print_commands(ui, origin.fetch_commands(workspace, board, options))
+        _print_commands(ui, origin.build_commands(workspace, board, options))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "build"), common.install)
-    origin.prepare(job, emulate=False)
-    _show_artifacts(ui, origin.build(job, common.build_options()))
+    origin.prepare(job, options, emulate=False)
+    _show_artifacts(ui, origin.build(job, options))
 
 
 def run(common: Common, cold: bool) -> None:
@@ -189,13 +192,13 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
     """
     workspace, board = _checked(common, emulated=True)
     ui = common.ui
-    command = quoted(["darknetp", *words])
     if common.dry_run:
         _print_all_commands(common, workspace, board)
-        ui.show_line(command)
+        ui.show_line(quoted([DARKNETP, *words]))
         return
     job = _booting_job(common)
     built = common.origin.build(job, common.build_options())
+    command = quoted([built.program, *words])
     root = built.dataset.root
     with (
         built.open_session(job, cold=cold) as session,
@@ -225,9 +228,9 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
             copied = get_file(session.shell, root / get, job.folder)
             ui.say(f"copied {root / get} to {copied}")
     if done.status:
-        kind = RequestError if done.status == REQUEST_STATUS else CheckFailed
-        raise kind(
-            f"darknetp ended with status {done.status}; its last words are above",
+        ours = common.app == OWN and done.status == REQUEST_STATUS
+        raise (RequestError if ours else CheckFailed)(
+            f"{built.program} ended with status {done.status}; its last words are above",
             log=session.target.logs["normal"],
             advice=advice_for("\n".join([*heard, done.output]), "darknetp"),
         )
@@ -242,16 +245,21 @@ def flash(common: Common, order: flashing.Order) -> None:
         return
     flashing.check(board, origin, order)
     job = Job(workspace, board, common.ui, log_folder(workspace, board, "flash"), common.install)
-    origin.prepare(job, emulate=False)
-    flashing.flash(job, origin, common.build_options(), order)
+    options = common.build_options()
+    origin.prepare(job, options, emulate=False)
+    flashing.flash(job, origin, options, order)
 
 
 def bench(common: Common, repeat: int, fresh: bool) -> None:
     """Measure what users wait for; table, and JSON beside it."""
     if repeat < 1:
         raise RequestError(f"--repeat {repeat}: at least once")
-    if common.origin is not DEBIAN:
-        raise RequestError(f"bench measures --source {DEBIAN.name}, not {common.source}")
+    if common.source != DEBIAN.name or common.app != OWN:
+        raise RequestError(
+            f"--source {common.source}, --app {common.app}: bench measures the application of "
+            f"this project with --source {DEBIAN.name}",
+            hint="leave both away, or read the seconds in the report of qemu-test",
+        )
     if common.dry_run:
         workspace, board = _checked(common, emulated=True)
         _print_all_commands(common, workspace, board)
@@ -294,22 +302,34 @@ def _checked(common: Common, *, emulated: bool = False) -> tuple[Workspace, Boar
             )
         board = with_secure_memory(board, memory)
         common.ui.say(f"{board.name}: {SIMULATED.format(size=show_size(memory))}")
+    _fetch_dataset(common, workspace, board)
     board = origin.adapt(board, common.build_options())
     if emulated:
         origin.check_emulated(board)
-    if common.app != "own":
-        raise RequestError(
-            f"--app {common.app}: this version knows only 'own'", hint="leave --app away"
-        )
     pipeline.check_request(workspace, board, common.build_options())
     common.seconds  # noqa: B018 - refuses a wrong one before any work
     return workspace, board
 
 
+def _fetch_dataset(common: Common, workspace: Workspace, board: Board) -> None:
+    """Fetch a data set that is known by name, before it is looked into."""
+    repository = pinned.dataset_repository(common.dataset)
+    if repository is None or git.place_of(repository, workspace.cache).is_dir():
+        return
+    if common.dry_run:
+        raise RequestError(
+            f"--dataset {common.dataset} is not here yet, and --dry-run fetches nothing",
+            hint="run the same command without --dry-run once",
+        )
+    folder = log_folder(workspace, board, "dataset")
+    with common.ui.step(f"fetch: {repository.url}"):
+        git.clone(repository, workspace.cache, Runner(folder / "commands.log"), folder / "git.log")
+
+
 def _booting_job(common: Common) -> Job:
     workspace, board = _checked(common, emulated=True)
     job = Job(workspace, board, common.ui, new_run_folder(workspace, board), common.install)
-    common.origin.prepare(job, emulate=True)
+    common.origin.prepare(job, common.build_options(), emulate=True)
     return job
 
 
@@ -319,11 +339,11 @@ def _show_artifacts(ui: Ui, built: Product) -> None:
 
 
 def _print_all_commands(common: Common, workspace: Workspace, board: Board) -> None:
-    origin = common.origin
+    origin, options = common.origin, common.build_options()
     for commands in (
-        dryrun.install_commands(origin.tools(board, emulate=True)),
-        origin.fetch_commands(workspace, board),
-        origin.build_commands(workspace, board),
+        dryrun.install_commands(origin.tools(board, options, emulate=True)),
+        origin.fetch_commands(workspace, board, options),
+        origin.build_commands(workspace, board, options),
         origin.boot_commands(workspace, board),
     ):
         _print_commands(common.ui, commands)

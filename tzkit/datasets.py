@@ -20,6 +20,7 @@ from tzkit.errors import RequestError
 from tzkit.toml import Table, read_toml
 
 DESCRIPTOR = "dataset.toml"
+BACKUP = PurePosixPath("/backup")  # Darknet's default
 
 
 # ---- The descriptor ----
@@ -80,7 +81,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """What a written data set holds; paths are relative to ``root`` on the target."""
+    """What a written data set holds; paths are relative to ``root`` on the target.
+
+    ``backup`` is where trained weights go, absolute. ``short_cfg`` is the network with a training
+    that ends soon, for programs that cannot be told on their command line.
+    """
 
     root: PurePosixPath
     data_cfg: PurePosixPath
@@ -90,6 +95,8 @@ class DatasetSummary:
     examples: tuple[Example, ...]
     train_images: int
     held_out_images: int
+    backup: PurePosixPath = BACKUP
+    short_cfg: PurePosixPath | None = None
 
 
 def dataset_names(folder: Path) -> list[str]:
@@ -174,6 +181,15 @@ def _files_below(folder: Path) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
+def source_files(dataset: Dataset) -> list[Path]:
+    """The files of the folder that a written data set depends on, those that are there."""
+    descriptor = dataset.descriptor
+    named = [*descriptor.copy_paths, *([descriptor.digits.csv] if descriptor.digits else [])]
+    paths = [dataset.folder / path for path in named]
+    files = {file for path in paths for file in ([path] if path.is_file() else _files_below(path))}
+    return sorted(files)
+
+
 def summarise(dataset: Dataset, tree: Path) -> DatasetSummary:
     """What a data set written to ``tree`` holds. Raises RequestError for missing files."""
     descriptor, source = dataset.descriptor, dataset.folder / DESCRIPTOR
@@ -201,6 +217,7 @@ def summarise(dataset: Dataset, tree: Path) -> DatasetSummary:
         examples=descriptor.examples,
         train_images=train,
         held_out_images=valid,
+        backup=descriptor.root / lists.get("backup", BACKUP),
     )
 
 
@@ -217,12 +234,12 @@ def read_data_cfg(path: Path) -> dict[str, str]:
 
 def _count_images(root: PurePosixPath, tree: Path, listed_in: str | None) -> int:
     """How many images of a list are there; some sets list images that they do not ship."""
-    path = _locate(root, tree, listed_in) if listed_in else None
+    path = locate(root, tree, listed_in) if listed_in else None
     images = _lines(path) if path else []
-    return sum(_locate(root, tree, image) is not None for image in images)
+    return sum(locate(root, tree, image) is not None for image in images)
 
 
-def _locate(root: PurePosixPath, tree: Path, path: str) -> Path | None:
+def locate(root: PurePosixPath, tree: Path, path: str) -> Path | None:
     """The file of the tree that darknetp, started in ``root``, finds under ``path``."""
     target = root / path
     if not target.is_relative_to(root) or ".." in target.parts:

@@ -47,7 +47,8 @@ def _prepare(workspace: Workspace, install: bool) -> None:
     board = load_board(workspace.boards, BOARD)
     job = Job(workspace, board, Ui(), log_folder(workspace, board, "test"), install)
     prepare_host(job, emulate=True)
-    doctor.ensure(doctor.DEVELOPMENT, job.runner, job.ui, job.log("install"), job.install)
+    tools = (*doctor.DEVELOPMENT, *doctor.FOREIGN)
+    doctor.ensure(tools, job.runner, job.ui, job.log("install"), job.install)
 
 
 def _run_all(c: Context, commands: Sequence[Sequence[str]]) -> int:

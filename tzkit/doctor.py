@@ -77,14 +77,21 @@ EMULATORS = {
     "qemu-system-aarch64": Tool("qemu-system-aarch64", "qemu-system-arm", "emulator"),
     "qemu-system-arm": Tool("qemu-system-arm", "qemu-system-arm", "emulator"),
 }
+FOREIGN = (
+    Tool("cmake", "cmake", "builds other applications, --app PATH|URL"),
+    Tool("git", "git", "fetches other applications, --app URL"),
+)
 DEVELOPMENT = (
     Tool("/usr/include/cmocka.h", "libcmocka-dev", "native tests"),
     Tool("/usr/include/stb/stb_image.h", "libstb-dev", "native tests of darknetp"),
 )
 
 
-def tools_for(board: Board, *, emulate: bool) -> list[Tool]:
-    """What ``--source debian`` needs for a board, with its emulator if it is to run in one."""
+def tools_for(board: Board, *, emulate: bool, foreign: bool = False) -> list[Tool]:
+    """What ``--source debian`` needs for a board, with its emulator if it is to run in one.
+
+    ``foreign``: and for an application that is not ours.
+    """
     tools = [*COMMON, *DEBIAN_PARTS]
     tools += [COMPILERS[arch] for arch in sorted({board.arch, board.ta.arch})]
     if board.rootfs is not None:
@@ -95,6 +102,8 @@ def tools_for(board: Board, *, emulate: bool) -> list[Tool]:
         tools += KERNEL
     if board.card is not None:
         tools += CARD
+    if foreign:
+        tools += FOREIGN
     if emulate and board.emulator is not None:
         tools.append(EMULATORS[board.emulator.program])
     return tools

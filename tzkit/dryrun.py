@@ -11,23 +11,33 @@ from tzkit.board import Board
 from tzkit.build import application, card, devicetree, firmware, image, kernel, optee
 from tzkit.doctor import Tool
 from tzkit.emulator import Image, qemu_argv
-from tzkit.parts import debian
+from tzkit.foreign import OWN
+from tzkit.foreign import build as foreign
+from tzkit.parts import debian, git
 from tzkit.process import quoted
 from tzkit.store import Entry
 from tzkit.workspace import Workspace
 
 
-def fetch_commands(workspace: Workspace, board: Board) -> list[str]:
-    """Fetching the parts."""
+def fetch_commands(workspace: Workspace, board: Board, app: str = OWN) -> list[str]:
+    """Fetching the parts, and an application that is named by its URL."""
     parts = workspace.cache / "debian" / "parts"
     wants = [debian.wanted(board), debian.wanted_loader(board)]
-    return [quoted(debian.mmdebstrap_argv(want, parts)) for want in wants if want is not None]
+    argvs = [debian.mmdebstrap_argv(want, parts) for want in wants if want is not None]
+    return [*(quoted(argv) for argv in argvs), *app_commands(workspace, app)]
 
 
-def build_commands(workspace: Workspace, board: Board) -> list[str]:
-    """Building what the board's tables ask for, then the trusted application and darknetp."""
+def app_commands(workspace: Workspace, app: str) -> list[str]:
+    """Fetching an application that is named by its URL."""
+    if not git.is_url(app):
+        return []
+    return [quoted(git.clone_argv(git.parse(app), workspace.cache / "git" / git.TREE))]
+
+
+def build_commands(workspace: Workspace, board: Board, app: str = OWN) -> list[str]:
+    """Building what the board's tables ask for, then the application."""
     made = workspace.board_out(board.name) / "build"
-    return [quoted(argv) for argv in _build_argvs(workspace, board, made)]
+    return [quoted(argv) for argv in _build_argvs(workspace, board, made, app)]
 
 
 def boot_commands(workspace: Workspace, board: Board) -> list[str]:
@@ -54,7 +64,7 @@ def install_commands(tools: Iterable[Tool]) -> list[str]:
     return [quoted(doctor.install_argv(lacking))] if lacking else []
 
 
-def _build_argvs(workspace: Workspace, board: Board, made: Path) -> Iterator[list[str]]:
+def _build_argvs(workspace: Workspace, board: Board, made: Path, app: str) -> Iterator[list[str]]:
     sysroot = made / "sysroot"
     core = made / "optee"
     if board.optee is not None:
@@ -70,10 +80,14 @@ def _build_argvs(workspace: Workspace, board: Board, made: Path) -> Iterator[lis
     if board.kernel is not None and board.kernel.build is not None:
         yield from _kernel_argvs(board, made / "kernel")
     kit = application.devkit_of(board, _entry(sysroot), _entry(core) if board.optee else None)
-    yield application.ta_argv(
-        board, workspace, str(kit.path), str(made / "ta" / "config"), str(made / "ta")
-    )
+    if app == OWN:
+        yield application.ta_argv(
+            board, workspace, str(kit.path), str(made / "ta" / "config"), str(made / "ta")
+        )
+    # Base systems hold a helper that is made with darknetp.
     yield application.host_argv(board, workspace, str(sysroot), str(made / "host"))
+    if app != OWN:
+        yield from _foreign_argvs(board, made, kit.path, sysroot)
     if board.card is not None and board.device_tree is not None:
         folder = made / "card"
         for name in board.device_tree.files:
@@ -82,6 +96,14 @@ def _build_argvs(workspace: Workspace, board: Board, made: Path) -> Iterator[lis
             )
         yield card.genimage_argv(folder)
         yield card.block_map_argv(folder)
+
+
+def _foreign_argvs(board: Board, made: Path, kit: Path, sysroot: Path) -> Iterator[list[str]]:
+    """Building an application that is not ours; both halves from a copy of it."""
+    ta, host = (made / name for name in ("app-ta", "app-host"))
+    source, output = foreign.SOURCE, foreign.OUTPUT
+    yield foreign.ta_argv(board, str(kit), str(ta / source), str(ta / output))
+    yield from foreign.cmake_argvs(board, str(sysroot), str(host / source), str(host / output))
 
 
 def _kernel_argvs(board: Board, folder: Path) -> Iterator[list[str]]:

@@ -17,6 +17,7 @@ from tzkit import doctor, dryrun, pipeline
 from tzkit.board import Board
 from tzkit.datasets import DatasetSummary
 from tzkit.doctor import Tool
+from tzkit.foreign import OWN
 from tzkit.job import Job, machine_of
 from tzkit.parts import Part, debian
 from tzkit.pipeline import Build, BuildOptions
@@ -38,6 +39,10 @@ class Product(Protocol):
     @property
     def disk_image(self) -> Path | None:
         """What is written to a card or disk of the real board, if it boots from one."""
+
+    @property
+    def program(self) -> str:
+        """What the program of the normal world is called on it."""
 
     def artifacts(self) -> Mapping[str, Path]:
         """The files, by names for people."""
@@ -65,22 +70,26 @@ class Origin(Protocol):
     def check_emulated(self, board: Board) -> None:
         """Raises RequestError when a system from here cannot be booted on this machine."""
 
-    def tools(self, board: Board, *, emulate: bool) -> list[Tool]:
+    def tools(self, board: Board, options: BuildOptions, *, emulate: bool) -> list[Tool]:
         """What this machine needs."""
 
-    def prepare(self, job: Job, *, emulate: bool) -> None:
+    def prepare(self, job: Job, options: BuildOptions, *, emulate: bool) -> None:
         """Install or name missing host tools. Raises EnvironmentFailed."""
 
-    def fetch(self, job: Job) -> None:
+    def fetch(self, job: Job, options: BuildOptions) -> None:
         """Fetch what a build needs."""
 
     def build(self, job: Job, options: BuildOptions) -> Product:
         """Fetch and build."""
 
-    def fetch_commands(self, workspace: Workspace, board: Board) -> list[str]:
+    def fetch_commands(
+        self, workspace: Workspace, board: Board, options: BuildOptions
+    ) -> list[str]:
         """What ``--dry-run`` shows for the fetch."""
 
-    def build_commands(self, workspace: Workspace, board: Board) -> list[str]:
+    def build_commands(
+        self, workspace: Workspace, board: Board, options: BuildOptions
+    ) -> list[str]:
         """What it shows for the build."""
 
     def boot_commands(self, workspace: Workspace, board: Board) -> list[str]:
@@ -105,8 +114,12 @@ class DebianProduct:
     def disk_image(self) -> Path | None:
         return self.built.image.files.get("sdcard") if self.built.image else None
 
+    @property
+    def program(self) -> str:
+        return self.built.program
+
     def artifacts(self) -> Mapping[str, Path]:
-        files = {"trusted application": self.built.ta, "darknetp": self.built.darknetp}
+        files = {"trusted application": self.built.ta, self.program: self.built.darknetp}
         if self.built.core is not None:
             files |= {f"OP-TEE {path.name}": path for path in sorted(self.built.core.glob("*.bin"))}
         if self.built.image is not None:
@@ -133,23 +146,28 @@ class DebianOrigin:
         debian.wanted(board)
         machine_of(board)
 
-    def tools(self, board: Board, *, emulate: bool) -> list[Tool]:
-        return doctor.tools_for(board, emulate=emulate)
+    def tools(self, board: Board, options: BuildOptions, *, emulate: bool) -> list[Tool]:
+        return doctor.tools_for(board, emulate=emulate, foreign=options.app != OWN)
 
-    def prepare(self, job: Job, *, emulate: bool) -> None:
-        pipeline.prepare_host(job, emulate=emulate)
+    def prepare(self, job: Job, options: BuildOptions, *, emulate: bool) -> None:
+        pipeline.prepare_host(job, emulate=emulate, app=options.app)
 
-    def fetch(self, job: Job) -> None:
+    def fetch(self, job: Job, options: BuildOptions) -> None:
         pipeline.fetch(job)
+        pipeline.fetch_app(job, options)
 
     def build(self, job: Job, options: BuildOptions) -> DebianProduct:
         return DebianProduct(pipeline.build(job, options))
 
-    def fetch_commands(self, workspace: Workspace, board: Board) -> list[str]:
-        return dryrun.fetch_commands(workspace, board)
+    def fetch_commands(
+        self, workspace: Workspace, board: Board, options: BuildOptions
+    ) -> list[str]:
+        return dryrun.fetch_commands(workspace, board, options.app)
 
-    def build_commands(self, workspace: Workspace, board: Board) -> list[str]:
-        return dryrun.build_commands(workspace, board)
+    def build_commands(
+        self, workspace: Workspace, board: Board, options: BuildOptions
+    ) -> list[str]:
+        return dryrun.build_commands(workspace, board, options.app)
 
     def boot_commands(self, workspace: Workspace, board: Board) -> list[str]:
         return dryrun.boot_commands(workspace, board)

@@ -3,24 +3,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from tzkit import datasets, digits, doctor
 from tzkit.board import Board
-from tzkit.boardfile import Kernel, RootFs
-from tzkit.build import application, card, firmware, image, kernel, optee
+from tzkit.build import application, firmware, kernel, optee, packing
 from tzkit.build.application import TaMemory
+from tzkit.build.packing import Data, Extras, Made, pack
 from tzkit.datasets import Dataset, DatasetSummary
 from tzkit.emulator import Image
 from tzkit.errors import EnvironmentFailed, RequestError
-from tzkit.job import Job, StageStep, link_latest
-from tzkit.parts import debian, sysroot
+from tzkit.foreign import OWN, training
+from tzkit.foreign import build as foreign
+from tzkit.foreign import dataset as foreign_dataset
+from tzkit.foreign.shape import ForeignApp, recognise
+from tzkit.job import Job, StageStep
+from tzkit.parts import Part, debian, git, sysroot
 from tzkit.parts.debian import Parts
-from tzkit.store import Entry, digest_of, digest_of_tree, file_sha256
+from tzkit.store import Entry, digest_of_files, digest_of_tree, file_sha256
+from tzkit.suites.darknetp import TRAIN_ITERATIONS
 from tzkit.workspace import Workspace
 
 DATASET_FILES = "files"
+RESULTS = PurePosixPath("/media/results")  # upstream writes there and makes no parents
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,19 @@ class BuildOptions:
     """What the user can choose about a build."""
 
     dataset: str = "digits"
-    ta_stack: int | None = None  # bytes; None: the board's default
+    ta_stack: int | None = None  # bytes; None: the board's default, or what a foreign app asks for
     ta_heap: int | None = None
+    app: str = OWN
     ssh_key: Path | None = None  # public keys that may log in, for systems with an SSH server
 
 
 @dataclass(frozen=True)
 class Build:
-    """What was made for a board, with our application in it."""
+    """What was made for a board, with an application in it.
+
+    ``program`` is its own name on the board, where it is always found as darknetp too; ``folders``
+    are made there.
+    """
 
     parts: Parts
     image: Image | None  # None where Debian gives no whole system
@@ -44,6 +55,8 @@ class Build:
     ta: Path
     darknetp: Path
     dataset: DatasetSummary
+    program: str = application.DARKNETP
+    folders: tuple[PurePosixPath, ...] = ()
 
     @property
     def bootable_image(self) -> Image:
@@ -56,9 +69,9 @@ class Build:
         return self.image
 
 
-def prepare_host(job: Job, *, emulate: bool) -> None:
+def prepare_host(job: Job, *, emulate: bool, app: str = OWN) -> None:
     """Install or name missing host tools. Raises EnvironmentFailed."""
-    tools = doctor.tools_for(job.board, emulate=emulate)
+    tools = doctor.tools_for(job.board, emulate=emulate, foreign=app != OWN)
     doctor.ensure(tools, job.runner, job.ui, job.log("install"), job.install)
 
 
@@ -95,18 +108,51 @@ def fetch_loader(job: Job) -> Parts | None:
     return parts
 
 
+def fetch_app(job: Job, options: BuildOptions) -> ForeignApp | None:
+    """The application asked for, None for our own. Raises RequestError for another shape."""
+    if not git.is_url(options.app):
+        return local_app(options)
+    with job.stage("app", f"fetch: {options.app}") as stage:
+        wanted = git.parse(options.app)
+        cloned = git.clone(wanted, job.workspace.cache, job.runner, job.log("git"))
+        stage.cached = cloned.cached
+        stage.result = f"commit {cloned.commit}{', cached' if cloned.cached else ''}"
+    return recognise(cloned.path, options.app, cloned.commit)
+
+
 def check_request(
     workspace: Workspace, board: Board, options: BuildOptions
 ) -> tuple[Dataset, TaMemory]:
-    """The data set and the TA's memory asked for. Raises RequestError for what cannot be."""
-    dataset = datasets.load_dataset(workspace.root / "datasets", options.dataset)
-    memory = ta_memory(board, options)
+    """The data set and the TA's memory asked for. Raises RequestError for what cannot be.
+
+    What an application that is still to be fetched asks for is checked when it is there.
+    """
+    if git.is_url(options.app):
+        git.parse(options.app)
+    dataset = _load_dataset(workspace, options.dataset)
+    memory = ta_memory(board, options, local_app(options))
     application.check_memory(board, memory)
     return dataset, memory
 
 
-def ta_memory(board: Board, options: BuildOptions) -> TaMemory:
-    """What the user chose, else the board's defaults."""
+def local_app(options: BuildOptions) -> ForeignApp | None:
+    """The application, when it is a folder here. Raises RequestError for another shape."""
+    if options.app == OWN or git.is_url(options.app):
+        return None
+    return recognise(Path(options.app), options.app)
+
+
+def _load_dataset(workspace: Workspace, name: str) -> Dataset:
+    known = workspace.root / "datasets"
+    if name not in datasets.dataset_names(known) and foreign_dataset.has_shape(Path(name)):
+        return foreign_dataset.derive(Path(name))
+    return datasets.load_dataset(known, name)
+
+
+def ta_memory(board: Board, options: BuildOptions, app: ForeignApp | None) -> TaMemory:
+    """What the TA is built with: what the user chose, else what the application or board says."""
+    if app is not None:
+        return app.memory(options.ta_stack, options.ta_heap)
     return TaMemory(
         board.ta.stack if options.ta_stack is None else options.ta_stack,
         board.ta.heap if options.ta_heap is None else options.ta_heap,
@@ -115,27 +161,45 @@ def ta_memory(board: Board, options: BuildOptions) -> TaMemory:
 
 def build(job: Job, options: BuildOptions) -> Build:
     """Fetch, build and pack."""
-    dataset, memory = check_request(job.workspace, job.board, options)
+    dataset, _ = check_request(job.workspace, job.board, options)
     parts = fetch(job)
+    app = fetch_app(job, options)
     loader = fetch_loader(job)
-    with job.stage("build", f"build: {_built(job.board)}") as stage:
-        made = _build(job, parts, memory, stage)
-    with job.stage("image", f"image: {_packed(job.board)}") as stage:
-        data, summary = write_dataset(job, dataset)
-        packed = _pack(job, made, data, _Extras(loader, options.ssh_key))
+    memory = ta_memory(job.board, options, app)
+    application.check_memory(job.board, memory)
+    with job.stage("build", f"build: {_built(job.board, options)}") as stage:
+        made = _build(job, parts, memory, app, stage)
+    with job.stage("image", f"image: {packing.title(job.board)}") as stage:
+        data, summary = write_dataset(job, dataset, short=app is not None)
+        folders = folders_of(app, summary)
+        files = Data(data.path / DATASET_FILES, summary.root, data.key)
+        packed = pack(job, made, files, Extras(loader, options.ssh_key, folders))
         stage.cached = packed is None or packed.cached
     return Build(
-        parts=parts,
+        parts=parts if app is None else replace(parts, parts=(*parts.parts, part_of(app))),
         image=packed.image if packed else None,
         system_key=packed.system_key if packed else "",
         core=made.optee.path / "core" if made.optee else None,
-        ta=made.ta.path / application.TA_FILE,
-        darknetp=made.host.path / application.DARKNETP,
+        ta=made.app.ta,
+        darknetp=made.app.program,
         dataset=summary,
+        program=made.app.names[0],
+        folders=folders,
     )
 
 
-def _built(board: Board) -> str:
+def folders_of(app: ForeignApp | None, summary: DatasetSummary) -> tuple[PurePosixPath, ...]:
+    """What must be made on the board for an application: upstream's makes no folders."""
+    return () if app is None else (RESULTS, summary.backup)
+
+
+def part_of(app: ForeignApp) -> Part:
+    """The application as a line of the report; its hash is that of its files."""
+    sha256 = digest_of_tree(app.folder)
+    return Part(git.name_of(app.origin), app.revision or sha256[:12], sha256, app.origin, "")
+
+
+def _built(board: Board, options: BuildOptions) -> str:
     """The names of what the build stage makes, for people."""
     parts = {
         "OP-TEE": board.optee,
@@ -143,22 +207,13 @@ def _built(board: Board) -> str:
         "kernel": board.kernel and board.kernel.build,
     }
     names = [name for name, table in parts.items() if table is not None]
-    return ", ".join([*names, "trusted application", "darknetp"])
+    ours = ("trusted application", "darknetp") if options.app == OWN else (options.app,)
+    return ", ".join([*names, *ours])
 
 
-@dataclass(frozen=True)
-class _Made:
-    """The entries of the build stage; None for what a board's tables do not ask for."""
-
-    sysroot: Entry
-    optee: Entry | None
-    firmware: Entry | None
-    kernel: Entry | None
-    ta: Entry
-    host: Entry
-
-
-def _build(job: Job, parts: Parts, memory: TaMemory, stage: StageStep) -> _Made:
+def _build(
+    job: Job, parts: Parts, memory: TaMemory, app: ForeignApp | None, stage: StageStep
+) -> Made:
     board = job.board
     root = sysroot.unpack(parts, job.store, job.runner, stage.step)
     core = boot = None
@@ -173,123 +228,45 @@ def _build(job: Job, parts: Parts, memory: TaMemory, stage: StageStep) -> _Made:
     if board.kernel is not None:
         stage.update("kernel")
         linux = kernel.build_kernel(job, board.kernel, parts, root)
-    stage.update("trusted application")
-    ta = application.build_ta(job, memory, application.devkit_of(board, root, core))
     stage.update("darknetp")
     host = application.build_host(job, root)
-    entries = (root, core, boot, linux, ta, host)
+    devkit = application.devkit_of(board, root, core)
+    stage.update("trusted application" if app is None else app.origin)
+    if app is None:
+        built = application.own(application.build_ta(job, memory, devkit), host)
+    else:
+        built = foreign.build(job, app, memory, devkit, root)
+    entries = (root, core, boot, linux, host, built)
     stage.cached = all(entry.cached for entry in entries if entry is not None)
-    return _Made(root, core, boot, linux, ta, host)
+    return Made(root, core, boot, linux, built, host)
 
 
-@dataclass(frozen=True)
-class _Packed:
-    """What the image stage made."""
+def write_dataset(job: Job, dataset: Dataset, *, short: bool) -> tuple[Entry, DatasetSummary]:
+    """The files of a data set, below ``DATASET_FILES`` of the entry, and what they are.
 
-    image: Image
-    system_key: str
-    cached: bool
-
-
-def _packed(board: Board) -> str:
-    """What the image stage makes, for people."""
-    if board.rootfs is None:
-        return "data"
-    return "SD card" if board.card is not None else "base system, payload"
-
-
-@dataclass(frozen=True)
-class _Extras:
-    """What goes onto a card besides what is built."""
-
-    loader: Parts | None
-    ssh_key: Path | None
-
-
-def _pack(job: Job, made: _Made, data: Entry, extras: _Extras) -> _Packed | None:
-    """The files the board boots from; None when Debian gives no whole system."""
-    board = job.board
-    if board.rootfs is None or board.kernel is None or not made.firmware or not made.kernel:
-        return None
-    files = {
-        "firmware": made.firmware.path / firmware.IMAGE,
-        "kernel": made.kernel.path / kernel.IMAGE,
-    }
-    system = {"firmware": made.firmware.key, "kernel": made.kernel.key}
-    if board.card is not None and board.device_tree is not None:
-        tables = card.Tables(board.card, board.device_tree, board.rootfs, board.kernel)
-        return _pack_card(job, tables, made, data, extras, files, system)
-    return _pack_disks(job, board.rootfs, board.kernel, made, data, files, system)
-
-
-def _pack_disks(
-    job: Job,
-    rootfs: RootFs,
-    linux: Kernel,
-    made: _Made,
-    data: Entry,
-    files: dict[str, Path],
-    system: dict[str, str],
-) -> _Packed:
-    """A base system in memory, and a disk with the rest."""
-    modules = {image.BOOT: linux.load}
-    machine = job.board.emulator
-    if machine is not None and machine.payload is not None:
-        modules[image.PAYLOAD_GROUP] = machine.payload.modules
-    base = image.build_base(job, rootfs, modules, made.sysroot, made.host)
-    payload = image.build_payload(
-        job,
-        made.ta.path / application.TA_FILE,
-        made.host.path / application.DARKNETP,
-        data.path / DATASET_FILES,
-        data.key,
-    )
-    files |= {"initramfs": base.path / image.BASE, "payload": payload.path / image.PAYLOAD}
-    key = digest_of({**system, "base": base.key})
-    return _Packed(Image(files), key, base.cached and payload.cached)
-
-
-def _pack_card(
-    job: Job,
-    tables: card.Tables,
-    made: _Made,
-    data: Entry,
-    extras: _Extras,
-    files: dict[str, Path],
-    system: dict[str, str],
-) -> _Packed:
-    """An SD card, for the real board and the emulated one."""
-    initramfs = card.build_initramfs(job, tables.card, made.sysroot)
-    contents = card.Contents(
-        firmware=files["firmware"],
-        kernel=files["kernel"],
-        ta=made.ta.path / application.TA_FILE,
-        darknetp=made.host.path / application.DARKNETP,
-        resume=made.host.path / application.RESUME,
-        dataset=data.path / DATASET_FILES,
-        loader=extras.loader,
-        authorized_keys=extras.ssh_key,
-    )
-    packed = card.build_card(job, tables, contents, initramfs, made.sysroot)
-    link_latest(job.out, packed.path / card.IMAGE, packed.path / card.BLOCK_MAP)
-    files |= {
-        "initramfs": initramfs.path / image.BASE,
-        "sdcard": packed.path / card.IMAGE,
-        "device_tree": packed.path / card.TREE_FOR_EMULATOR,
-    }
-    key = digest_of({**system, "card": packed.key})
-    return _Packed(Image(files, tables.card.addresses), key, packed.cached)
-
-
-def write_dataset(job: Job, dataset: Dataset) -> tuple[Entry, DatasetSummary]:
-    """The files of a data set, below ``DATASET_FILES`` of the entry, and what they are."""
+    ``short``: and a network file for programs that know no ``-iterations``.
+    """
+    descriptor = dataset.descriptor
+    keys = training.short_keys(TRAIN_ITERATIONS, descriptor.training_batch) if short else {}
+    modules = (datasets, digits, training)
     inputs = {
-        "folder": digest_of_tree(dataset.folder),
-        "code": [file_sha256(Path(module.__file__ or "")) for module in (datasets, digits)],
+        "descriptor": descriptor.model_dump(mode="json"),
+        "files": digest_of_files(dataset.folder, datasets.source_files(dataset)),
+        "short": keys,
+        "code": [file_sha256(Path(module.__file__ or "")) for module in modules],
     }
 
     def make(destination: Path) -> None:
-        datasets.write_dataset(dataset, destination / DATASET_FILES)
+        tree = destination / DATASET_FILES
+        datasets.write_dataset(dataset, tree)
+        if short:
+            training.write_short(tree, descriptor.network_cfg, keys)
 
     entry = job.store.get("dataset", inputs, make)
-    return entry, datasets.summarise(dataset, entry.path / DATASET_FILES)
+    summary = datasets.summarise(dataset, entry.path / DATASET_FILES)
+    if short:
+        copy = training.short_name(descriptor.network_cfg)
+        changes = ", ".join(f"{key}={value}" for key, value in keys.items())
+        job.ui.say(f"  {copy} is for short trainings: {descriptor.network_cfg} with {changes}")
+        summary = replace(summary, short_cfg=copy)
+    return entry, summary

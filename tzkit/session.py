@@ -13,7 +13,7 @@ import json
 import secrets
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -128,7 +128,7 @@ def _started(job: Job, build: Build, name: str, saved: Entry | None) -> Iterator
             shell.login_or_ready(None, timeout=SHELL_SECONDS)
         _refresh(shell)
         if job.machine.payload is not None:
-            _deliver(shell, job.machine.payload, build.dataset.root)
+            _deliver(shell, job.machine.payload, build.dataset.root, build.folders)
         tee = tee_version(shell)
         seconds = time.monotonic() - began
         yield Session(shell, target, emulator, lines, saved is not None, round(seconds, 3), tee)
@@ -165,20 +165,23 @@ def _emulated(
 def _refresh(shell: Shell) -> None:
     """Set the clock, and make the random pool one that no other session has."""
     command = f"{application.RESUME} {int(time.time())} {secrets.token_hex(32)}"
-    _must(shell, command, SHELL_SECONDS, "setting clock and random pool")
+    must(shell, command, SHELL_SECONDS, "setting clock and random pool")
 
 
-def _deliver(shell: Shell, payload: Payload, root: PurePosixPath) -> None:
-    """Put TA and darknetp from the payload disk into place, and the data set at ``root``."""
+def _deliver(
+    shell: Shell, payload: Payload, root: PurePosixPath, folders: Sequence[PurePosixPath]
+) -> None:
+    """Put TA and program from the payload disk into place, and the data set at ``root``."""
     mount, folder = image.PAYLOAD_MOUNT, shlex.quote(str(root))
     steps = [
         load_modules(image.PAYLOAD_GROUP),
         f"mount -t ext4 {payload.device} {mount}",
     ]
     for place in (TA_FOLDER, PROGRAM_FOLDER):
-        steps.append(f"cp {mount}/{place}/* /{place}/")
+        steps.append(f"cp -P {mount}/{place}/* /{place}/")
     steps += [f"mkdir -p {folder}", f"mount --bind {mount}/{image.PAYLOAD_DATA} {folder}"]
-    _must(shell, " && ".join(steps), PAYLOAD_SECONDS, "mounting TA, darknetp and data")
+    steps += [f"mkdir -p {shlex.quote(str(path))}" for path in folders]
+    must(shell, " && ".join(steps), PAYLOAD_SECONDS, "mounting TA, darknetp and data")
 
 
 def tee_version(shell: Shell) -> str:
@@ -196,7 +199,8 @@ def tee_version(shell: Shell) -> str:
     return version
 
 
-def _must(shell: Shell, command: str, timeout: float, what: str) -> None:
+def must(shell: Shell, command: str, timeout: float, what: str) -> None:
+    """Run a command that cannot fail on a board that is well. Raises TargetDied when it does."""
     done = shell.run(command, timeout=timeout)
     if done.status:
         raise TargetDied(

@@ -114,14 +114,26 @@ def digest_of_tree(*roots: Path) -> str:
     """SHA-256 over all regular files below folders, hidden and cache files left out."""
     total = hashlib.sha256()
     for root in roots:
-        files = [
-            path
-            for path in root.rglob("*")
-            if path.is_file()
-            and not any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
-        ]
-        total.update(f"{root.name}:{digest_of_files(root, files)}\n".encode())
+        total.update(f"{root.name}:{digest_of_files(root, files_of_tree(root))}\n".encode())
     return total.hexdigest()
+
+
+def files_of_tree(root: Path) -> list[Path]:
+    """All regular files below a folder, hidden and cache files left out."""
+    return [
+        path
+        for path in root.rglob("*")
+        if path.is_file()
+        and not any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
+    ]
+
+
+def copy_tree(root: Path, destination: Path) -> None:
+    """Copy what :func:`digest_of_tree` counts: no version control's data, no times."""
+    for path in files_of_tree(root):
+        copied = destination / path.relative_to(root)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copied)
 
 
 def file_sha256(path: Path) -> str:

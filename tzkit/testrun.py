@@ -17,6 +17,7 @@ from tzkit.board import Board
 from tzkit.console import Event
 from tzkit.consoles import hand_over
 from tzkit.errors import RequestError, TzkitError
+from tzkit.foreign import pinned
 from tzkit.job import Job, point_latest
 from tzkit.origin import DEBIAN, Origin, Product
 from tzkit.pipeline import BuildOptions
@@ -114,7 +115,7 @@ def run_tests(
         RunRecord(
             board=job.board.name,
             source=origin.name,
-            app="own",
+            app=build.app,
             reproduce=reproduce_line(),
             wanted=options.suites,
         )
@@ -146,9 +147,10 @@ def _run(
     findings: Findings,
     origin: Origin,
 ) -> None:
-    origin.prepare(job, emulate=True)
+    origin.prepare(job, build, emulate=True)
     built = origin.build(job, build)
-    findings.note(parts=built.records)
+    data = pinned.dataset_parts(build.dataset, job.workspace.cache)
+    findings.note(parts=(*built.records, *data))
     with contextlib.ExitStack() as stack:
         shards = _shards(job.board, options, origin)
         with job.stage(

@@ -36,7 +36,15 @@ WRONG = {
         ("there is no data set 'faces'", "digits", "dataset.toml"),
     ),
     "source": (("fetch", "--source", "cvs"), ("--source cvs", "debian")),
-    "application": (("build", "--app", "https://example.org/app"), ("--app", "own")),
+    "application": (("build", "--app", "nowhere"), ("--app nowhere", "no such folder")),
+    "shape of an application": (
+        ("qemu-test", "--app", "datasets/digits"),
+        ("--app datasets/digits", "CMakeLists.txt is missing", "ta/Makefile is missing"),
+    ),
+    "commit of an application": (
+        ("fetch", "--app", "https://example.org/app#-x"), ("'-x' is no commit", "URL#COMMIT")
+    ),
+    "bench of an application": (("bench", "--app", "nowhere"), ("--app nowhere", "this project")),
 }  # fmt: skip
 
 BROKEN_BOARDS = {

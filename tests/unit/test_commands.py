@@ -20,7 +20,8 @@ from tzkit.errors import CheckFailed, RequestError, TzkitError
 @pytest.fixture
 def guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
     """A board that is up whenever a session is asked for."""
-    built = SimpleNamespace(dataset=SimpleNamespace(root=PurePosixPath("/")))
+    dataset = SimpleNamespace(root=PurePosixPath("/"))
+    built = SimpleNamespace(dataset=dataset, program="darknetp")
     with booted(tmp_path) as (guest, shell):
 
         @contextmanager

@@ -20,7 +20,6 @@ printf '[    1.000000] booting\\r\\n'
 while :; do
     {before}
     printf 'buildroot login: '
-    {torn}
     read -r user || exit
     [ "$user" ] || continue
     {after}
@@ -29,13 +28,14 @@ done
 export PS1='# '
 exec sh -i
 """
+TORN = "printf 'buildroot login: [    2.000000] a driver\\r\\n'"
 PASSWORD = "printf 'Password: '; read -r word; printf 'Login incorrect\\r\\n'; continue"
 
 
 @contextmanager
-def guest(folder: Path, *, before: str = ":", torn: str = ":", after: str = ":") -> Iterator[Shell]:
+def guest(folder: Path, *, before: str = ":", after: str = ":") -> Iterator[Shell]:
     folder.mkdir(exist_ok=True)
-    script = GETTY.format(before=before, torn=torn, after=after)
+    script = GETTY.format(before=before, after=after)
     master, slave = pty.openpty()
     process = subprocess.Popen(
         ["setsid", "--ctty", "sh", "-c", script], stdin=slave, stdout=slave, stderr=slave
@@ -59,8 +59,9 @@ def test_login(tmp_path: Path) -> None:
 
 def test_prompt_that_the_kernel_printed_into(tmp_path: Path) -> None:
     """The first prompt is half of a finished line; Enter brings another."""
-    torn = "[ -e once ] || printf '[    2.0] a driver\\r\\n'; touch once"
-    with guest(tmp_path, before=f"cd {tmp_path}", torn=torn) as shell:
+    once = f"{tmp_path}/once"
+    torn = f"[ -e {once} ] || {{ touch {once}; {TORN}; read -r user; continue; }}"
+    with guest(tmp_path, before=torn) as shell:
         shell.login("login:", "root", timeout=20)
         assert shell.run("echo up", timeout=5).output == "up\n"
 
@@ -72,6 +73,15 @@ def test_password_is_a_refusal(tmp_path: Path) -> None:
     ):
         shell.login("login:", "root", timeout=20)
     assert died.value.kind == "login"
+
+
+def test_password_that_is_waited_for_is_a_refusal(tmp_path: Path) -> None:
+    """Whatever is typed, nothing more comes."""
+    with (
+        guest(tmp_path, after="printf 'Password: '; sleep 100") as shell,
+        pytest.raises(TargetDied, match=r"the login was refused: .*assword:"),
+    ):
+        shell.login("login:", "root", timeout=20)
 
 
 def test_no_prompt_is_silence(tmp_path: Path) -> None:

@@ -218,6 +218,10 @@ BAD_TOP: dict[str, tuple[list[str], str]] = {
     "all zero": ([" 0.00%: 3", " 0.00%: 5"], "nothing was predicted"),
     "out of order": (["50.00%: 3", " 0.00%: 5", "50.00%: 1"], "not in order"),
     "no share": (["300.00%: 3", " 0.00%: 5"], "not shares"),
+    "absurd": (["1001840967680.00%: 3", " 0.00%: 1"], "shares of a whole: 3 1001840967680.00%"),
+    "below zero": (["-0.00%: 0", "-1128787.00%: 3"], "3 -1128787.00%"),
+    "not a number": ([" -nan%: 3", "  nan%: 1"], "shares of a whole: 3 nan%, 1 nan%"),
+    "infinite": ([" inf%: 3", " 0.00%: 1"], "shares of a whole: 3 inf%"),
 }
 
 
@@ -311,6 +315,28 @@ def test_training_through_consoles(guest_and_shell: tuple[Guest, Shell]) -> None
     start = "cd / && darknetp classifier train -pp_start 4 -pp_end 10 -iterations 30 -seed 1 "
     assert run.command.startswith(start)
     assert run.command.endswith(" cfg/digits.dataset cfg/mnist_lenet.cfg")
+
+
+def test_short_training_asks_for_nothing_that_upstream_does_not_know(
+    guest_and_shell: tuple[Guest, Shell],
+) -> None:
+    guest, shell = guest_and_shell
+    play(guest, training())
+    short = replace(DATASET, short_cfg=PurePosixPath("cfg/mnist_lenet_short.cfg"))
+    run = run_train(shell, short, PP, timeout=10, iterations=30)
+    assert judge_train(run, PP, 30).verdict == "pass"
+    assert run.command == (
+        "cd / && darknetp classifier train -pp_start 4 -pp_end 10 "
+        "cfg/digits.dataset cfg/mnist_lenet_short.cfg"
+    )
+
+
+def test_a_session_that_is_refused_is_told(guest_and_shell: tuple[Guest, Shell]) -> None:
+    guest, shell = guest_and_shell
+    refusal = "darknetp: TEEC_Opensession failed with code 0xffff000c origin 0x3"
+    play(guest, Said(["Prepare session with the TA", refusal], status=1))
+    result = judge_usage(run_usage(shell, timeout=5))
+    assert result.reasons[0] == f"darknetp ended with status 1: {refusal}"
 
 
 def test_losses_that_come_late_are_waited_for(guest_and_shell: tuple[Guest, Shell]) -> None:

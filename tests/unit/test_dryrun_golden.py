@@ -38,8 +38,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def shown(board: Board, source: str) -> str:
     origin = Common(source=source).origin
     stages: dict[str, Callable[[Workspace, Board], list[str]]] = {
-        "fetch": origin.fetch_commands,
-        "build": origin.build_commands,
+        "fetch": lambda *given: origin.fetch_commands(*given, BuildOptions()),
+        "build": lambda *given: origin.build_commands(*given, BuildOptions()),
         "boot": origin.boot_commands,
     }
     if isinstance(origin, UpstreamOrigin):

@@ -12,7 +12,7 @@ import pytest
 
 from tzkit.board import Board, load_board
 from tzkit.build import image
-from tzkit.build.application import RESUME, TA_FILE
+from tzkit.build.application import RESUME, TA_FILE, Application
 from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.job import Job
 from tzkit.store import Entry
@@ -157,11 +157,11 @@ def test_missing_library_is_named(
 
 def build_payload(folder: Path, board: Board) -> Path:
     (folder / "data").mkdir(parents=True)
-    for name, content in (("ta", b"ta"), ("darknetp", b"elf"), ("data/image", bytes(range(256)))):
+    for name, content in ((TA_FILE, b"ta"), ("elf", b"elf"), ("data/image", bytes(range(256)))):
         (folder / name).write_bytes(content)
-    built = image.build_payload(
-        job_in(folder, board), folder / "ta", folder / "darknetp", folder / "data", "key"
-    )
+    names = ("program", "second", "darknetp")
+    app = Application(folder / TA_FILE, folder / "elf", names, cached=False)
+    built = image.build_payload(job_in(folder, board), app, folder / "data", "key")
     assert [path.name for path in built.path.iterdir()] == [image.PAYLOAD]
     return built.path / image.PAYLOAD
 
@@ -171,11 +171,15 @@ def test_payload_is_a_file_system_of_one_size(tmp_path: Path, board: Board) -> N
     assert payload.stat().st_size == image.PAYLOAD_SIZE
     for name, content in {
         f"{image.TA_FOLDER}/{TA_FILE}": b"ta",
-        f"{image.PROGRAM_FOLDER}/darknetp": b"elf",
+        f"{image.PROGRAM_FOLDER}/program": b"elf",
         f"{image.PAYLOAD_DATA}/image": bytes(range(256)),
     }.items():
         argv = ["/sbin/debugfs", "-R", f"cat /{name}", str(payload)]
         assert subprocess.run(argv, capture_output=True, check=True).stdout == content
+    for name in ("second", "darknetp"):
+        argv = ["/sbin/debugfs", "-R", f"stat /{image.PROGRAM_FOLDER}/{name}", str(payload)]
+        said = subprocess.run(argv, capture_output=True, check=True).stdout
+        assert b'Fast link dest: "program"' in said
 
 
 def test_payload_that_is_too_large(
@@ -185,9 +189,8 @@ def test_payload_that_is_too_large(
     monkeypatch.setattr(image, "PAYLOAD_SIZE", 1 << 20)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "huge").write_bytes(b"x" * (2 << 20))
+    app = Application(Path("/etc/hostname"), HOST_PROGRAM, ("darknetp",), cached=False)
     with pytest.raises(EnvironmentFailed) as failed:
-        image.build_payload(
-            job_in(tmp_path, board), Path("/etc/hostname"), HOST_PROGRAM, tmp_path / "data", "key"
-        )
+        image.build_payload(job_in(tmp_path, board), app, tmp_path / "data", "key")
     assert failed.value.hint is not None and failed.value.hint != DISK_FULL
     assert "must fit into 1 MiB" in failed.value.hint

@@ -259,6 +259,16 @@ def test_losses_that_json_cannot_hold_are_text() -> None:
     assert [iteration["loss"] for iteration in said] == ["nan", "inf"]
 
 
+def test_shares_that_json_cannot_hold_are_text() -> None:
+    wrong = replace(PREDICT, top=(("3", float("nan")), ("1", float("-inf")), ("2", 1e18)))
+    record = replace(GOOD, darknetp=DarknetpResult(predictions=(wrong,)))
+    assert as_json(record)["darknetp"]["predict"]["top"] == [
+        ["3", "nan"],
+        ["1", "-inf"],
+        ["2", 1e18],
+    ]
+
+
 def test_files_are_written_whole(tmp_path: Path) -> None:
     write(GOOD, tmp_path)
     write(BROKEN_OFF, tmp_path)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import pytest
 
 from tzkit import session
+from tzkit.boardfile import Payload
 from tzkit.console import Completed, Shell
 from tzkit.errors import TargetDied
 
@@ -49,6 +50,16 @@ def test_session_without_clock_and_randomness_is_none() -> None:
     with pytest.raises(TargetDied, match="random pool failed with status 1: no such") as died:
         refresh(Listener(status=1))
     assert (died.value.kind, died.value.log) == ("setup", Path("normal.log"))
+
+
+def test_folders_of_an_application_are_made_where_it_looks_for_them() -> None:
+    listener = Listener()
+    payload = Payload(device="/dev/vda")
+    folders = (PurePosixPath("/media/results"), PurePosixPath("/root/my backup"))
+    session._deliver(cast(Shell, listener), payload, PurePosixPath("/root"), folders)
+    steps = listener.commands[-1].split(" && ")
+    mounted = next(n for n, step in enumerate(steps) if step.startswith("mount --bind "))
+    assert steps[mounted + 1 :] == ["mkdir -p /media/results", "mkdir -p '/root/my backup'"]
 
 
 def test_linux_without_optee_is_told() -> None:

@@ -73,7 +73,7 @@ def test_they_end_when_we_are_killed(tmp_path: Path) -> None:
             "-c",
             "import sys, time; from pathlib import Path; from tzkit.process import Runner\n"
             "from tzkit.terminal import Terminal\n"
-            "Terminal.start(Runner(), ['bash', '-c', 'sleep 100 & echo pid $!; wait'],"
+            "Terminal.start(Runner(), ['sh', '-c', 'sleep 100 & echo pid $!; wait'],"
             " cwd=Path('/'), log=Path(sys.argv[1])).expect(['pid'], timeout=10, what='x')\n"
             "print(flush=True); time.sleep(100)",
             log,

@@ -94,7 +94,7 @@ def test_partition_must_lie_in_the_network_that_uses_it() -> None:
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     workspace = Workspace(Workspace.of_checkout().root, tmp_path / "out", tmp_path / "cache")
-    monkeypatch.setattr(pipeline, "prepare_host", lambda job, emulate: None)
+    monkeypatch.setattr(pipeline, "prepare_host", lambda job, emulate, app: None)
     board = load_board(workspace.boards, "qemu_v8")
     folder = workspace.board_out(board.name) / "runs" / "now"
     return Job(workspace, board, Ui(QUIET), folder)

@@ -11,8 +11,9 @@ from upstream_tree import Work, worker
 
 from tzkit.build.application import TaMemory
 from tzkit.errors import EnvironmentFailed
+from tzkit.foreign.shape import ForeignApp, recognise
 from tzkit.upstream import application, build
-from tzkit.upstream.application import Application, own_application
+from tzkit.upstream.application import Application, foreign_application, own_application
 from tzkit.upstream.build import DataFiles
 from tzkit.upstream.tree import Tree
 from tzkit.workspace import Workspace
@@ -100,6 +101,16 @@ def test_missing_result_is_built_again(work: Work, tmp_path: Path) -> None:
     assert not make(work, tmp_path / "data")
 
 
+def test_failed_build_makes_the_one_before_it_void(work: Work, tmp_path: Path) -> None:
+    """The tree holds the application that did not compile."""
+    results(work.tree)
+    make(work, tmp_path / "data")
+    (work.control / "build-fails").write_text("error: expected ';'\n")
+    with pytest.raises(EnvironmentFailed, match="expected ';'"):
+        make(work, tmp_path / "data", digest="2")
+    assert not make(work, tmp_path / "data")
+
+
 def test_other_variables_clean_optee_first(work: Work, tmp_path: Path) -> None:
     results(work.tree)
     make(work, tmp_path / "data")
@@ -172,6 +183,34 @@ def test_our_application_has_the_shape_of_an_example(
     }  # fmt: skip
     flags = re.search(r"NN_CFLAGS := (.*)", (WORKSPACE.root / "nn/nn.mk").read_text())
     assert flags is not None and flags[1] in (tmp_path / "app/CMakeLists.txt").read_text()
+
+
+def foreign(folder: Path, project: str) -> ForeignApp:
+    """An application in darknetz's shape."""
+    files = {
+        "CMakeLists.txt": f"cmake_minimum_required(VERSION 3.5)\nproject ({project} C)\n",
+        "host/main.c": "",
+        "ta/Makefile": "BINARY=11111111-2222-3333-4444-555555555555\n",
+        "ta/sub.mk": "",
+        "ta/deep/user_ta_header_defines.h": "#include <their_ta.h>\n#define TA_UUID THEIRS\n"
+        "#define TA_FLAGS 0\n#define TA_STACK_SIZE (2 * 1024)\n#define TA_DATA_SIZE 8192\n",
+        ".git/config": "",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return recognise(folder, "theirs")
+
+
+def test_other_application_keeps_its_uuid_and_gets_our_memory(tmp_path: Path) -> None:
+    app = foreign(tmp_path / "theirs", "networkp")
+    made = foreign_application(WORKSPACE, app, MEMORY)
+    made.write(tmp_path / "app")
+    header = (tmp_path / "app/ta/deep/user_ta_header_defines.h").read_text()
+    assert "#include <their_ta.h>" in header and "THEIRS" in header and str(4 << 20) in header
+    assert made.ta_file == "11111111-2222-3333-4444-555555555555.ta"
+    assert made.programs == ("networkp", "darknetp")
+    assert not (tmp_path / "app/.git").exists()
 
 
 def test_no_image_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,10 @@ from tzkit.workspace import Workspace
 
 TA_UUID = "7fc5c039-0542-4ee1-80af-b4eab2f1998d"
 TA_FILE = f"{TA_UUID}.ta"
-TA_VERSION = "1.0"
+OWN_PROPERTIES = {
+    "TA_VERSION": '"1.0"',
+    "TA_DESCRIPTION": '"tzkit: layers of a neural network in the secure world"',
+}
 HEADER = "user_ta_header_defines.h"
 HEADER_TEMPLATE = f"{HEADER}.j2"
 DARKNETP = "darknetp"
@@ -59,21 +63,46 @@ def check_memory(board: Board, memory: TaMemory) -> None:
                 f"the TA needs {show_size(need)} (stack {show_size(memory.stack)}, heap "
                 f"{show_size(memory.heap)}, code up to {show_size(CODE_ALLOWANCE)}), but on "
                 f"{board.name} only {show_size(limit)} {what}",
-                hint=f"ask for a heap of {largest} or less",
+                hint=f"ask for a heap of {largest} or less (--ta-heap)",
             )
 
 
-def render_header(workspace: Workspace, memory: TaMemory) -> str:
-    """The TA's user_ta_header_defines.h."""
+@dataclass(frozen=True)
+class Application:
+    """What is put on a board.
+
+    ``ta`` is the signed TA, called as OP-TEE looks for it; ``program`` the program of the normal
+    world, found there under all its ``names``, the first of which is its own.
+    """
+
+    ta: Path
+    program: Path
+    names: tuple[str, ...]
+    cached: bool
+
+
+def render_header(
+    workspace: Workspace,
+    memory: TaMemory,
+    *,
+    includes: Sequence[str] = ("<darknetp_ta.h>",),
+    uuid: str = "DARKNETP_TA_UUID",
+    flags: str = "0",
+    others: Mapping[str, str] = OWN_PROPERTIES,
+) -> str:
+    """A TA's user_ta_header_defines.h, our own TA's unless told otherwise.
+
+    ``includes`` are operands of ``#include``, ``others`` further macros with their texts.
+    """
     return render(
         workspace.templates,
         HEADER_TEMPLATE,
-        ta_uuid_macro="DARKNETP_TA_UUID",
+        includes=includes,
+        ta_uuid=uuid,
         ta_stack_size=memory.stack,
         ta_data_size=memory.heap,
-        ta_flags=0,
-        ta_version=TA_VERSION,
-        ta_description="tzkit: layers of a neural network in the secure world",
+        ta_flags=flags,
+        others=others,
     )
 
 
@@ -108,6 +137,16 @@ def devkit_of(board: Board, sysroot: Entry, optee: Entry | None) -> Devkit:
         return Devkit(optee.path / board.optee.devkit, f"{optee.key}/{board.optee.devkit}")
     folder = (board.debian and board.debian.devkit) or ""
     return Devkit(sysroot.path / folder, f"{sysroot.key}/{folder}")
+
+
+def own(ta: Entry, host: Entry) -> Application:
+    """Our own application, from its two halves."""
+    return Application(
+        ta=ta.path / TA_FILE,
+        program=host.path / DARKNETP,
+        names=(DARKNETP,),
+        cached=ta.cached and host.cached,
+    )
 
 
 def build_ta(job: Job, memory: TaMemory, devkit: Devkit) -> Entry:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tzkit.boardfile import RootFs
 from tzkit.build import tree as trees
-from tzkit.build.application import DARKNETP, RESUME, TA_FILE
+from tzkit.build.application import DARKNETP, RESUME, Application
 from tzkit.build.tree import (
     PROGRAM_FOLDER,
     TA_FOLDER,
@@ -81,15 +81,15 @@ def build_base(
     return job.store.get("base", inputs, make)
 
 
-def build_payload(job: Job, ta: Path, darknetp: Path, dataset: Path, dataset_key: str) -> Entry:
-    """The disk with TA, darknetp and data, ``PAYLOAD`` in the returned entry.
+def build_payload(job: Job, app: Application, dataset: Path, dataset_key: str) -> Entry:
+    """The disk with TA, program and data, ``PAYLOAD`` in the returned entry.
 
     A file system rather than an archive: mounting takes no time, unpacking thousands of images
     would take seconds under emulation.
     """
     inputs = {
-        "ta": file_sha256(ta),
-        "darknetp": file_sha256(darknetp),
+        "ta": [app.ta.name, file_sha256(app.ta)],
+        "program": [app.names, file_sha256(app.program)],
         "dataset": dataset_key,
         "code": file_sha256(Path(__file__)),
     }
@@ -97,14 +97,21 @@ def build_payload(job: Job, ta: Path, darknetp: Path, dataset: Path, dataset_key
     def make(destination: Path) -> None:
         tree = destination / "tree"
         shutil.copytree(dataset, tree / PAYLOAD_DATA)
-        copy(ta, tree / TA_FOLDER / TA_FILE, 0o444)
-        copy(darknetp, tree / PROGRAM_FOLDER / DARKNETP, 0o755)
+        put_application(app, tree)
         job.runner.run(
             ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-E",
              "root_owner=0:0", "-d", tree, destination / PAYLOAD, f"{PAYLOAD_SIZE >> 20}M"],
-            what="packing TA, darknetp and data",
+            what=f"packing TA, {app.names[0]} and data",
             hint=f"together they must fit into {show_size(PAYLOAD_SIZE)}; use a smaller data set",
         )  # fmt: skip
         shutil.rmtree(tree)
 
     return job.store.get("payload", inputs, make)
+
+
+def put_application(app: Application, root: Path) -> None:
+    """Put TA and program where OP-TEE and people look for them, under all their names."""
+    copy(app.ta, root / TA_FOLDER / app.ta.name, 0o444)
+    copy(app.program, root / PROGRAM_FOLDER / app.names[0], 0o755)
+    for name in app.names[1:]:
+        (root / PROGRAM_FOLDER / name).symlink_to(app.names[0])

@@ -9,6 +9,7 @@ from tzkit.boardfile import Arch
 from tzkit.process import Runner
 
 PREFIXES: dict[Arch, str] = {"arm64": "aarch64-linux-gnu-", "armhf": "arm-linux-gnueabihf-"}
+PROCESSORS: dict[Arch, str] = {"arm64": "aarch64", "armhf": "armv7l"}  # as uname and CMake say
 
 
 def compiler_version(arch: Arch, runner: Runner) -> str:

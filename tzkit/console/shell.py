@@ -150,7 +150,6 @@ class Shell:
 
         def ask() -> None:
             nonlocal next_time
-            check(self._console.partial)
             if time.monotonic() < next_time:
                 return
             next_time = time.monotonic() + ATTEMPT_SECONDS

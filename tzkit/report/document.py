@@ -5,14 +5,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from tzkit.console import Event
 from tzkit.report.record import RunRecord
 from tzkit.suites import Verdict
 from tzkit.suites.darknetp_judge import PredictResult, TrainResult
+
+
+def _as_json_can(number: float | str) -> float | str:
+    return number if isinstance(number, str) or math.isfinite(number) else str(number)
+
+
+# What programs print; JSON knows neither nan nor inf, they are texts there.
+Number = Annotated[float | str, AfterValidator(_as_json_can)]
 
 
 class Document(BaseModel):
@@ -72,16 +80,10 @@ class UsageDocument(Document):
 
 class IterationDocument(Document):
     n: int
-    loss: float | str
+    loss: Number
     world: Literal["normal", "secure"]
     seconds: float
     images: int
-
-    @field_validator("loss")
-    @classmethod
-    def _as_json_can(cls, loss: float | str) -> float | str:
-        """JSON knows neither nan nor inf."""
-        return loss if isinstance(loss, str) or math.isfinite(loss) else str(loss)
 
 
 class TrainDocument(Document):
@@ -98,7 +100,7 @@ class PredictDocument(Document):
     image: str
     expected: str
     seconds: float
-    top: tuple[tuple[str, float], ...]
+    top: tuple[tuple[str, Number], ...]
     reasons: tuple[str, ...]
 
 

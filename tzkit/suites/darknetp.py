@@ -88,14 +88,17 @@ def run_train(
     seed: int = SEED,
     on_iteration: Callable[[int], None] = lambda number: None,
 ) -> DarknetpRun:
-    """Train from scratch; ``on_iteration`` is told how many have ended."""
-    batch = dataset.training_batch
-    words = [
-        *("classifier", "train", *_flags(partition)),
-        *("-iterations", str(iterations), "-seed", str(seed)),
-        *(("-batch", str(batch)) if batch else ()),
-        *(str(dataset.data_cfg), str(dataset.network_cfg)),
-    ]
+    """Train from scratch; ``on_iteration`` is told how many have ended.
+
+    With the data set's ``short_cfg`` nothing is asked for that upstream does not know: iterations
+    and batch are those of that file, and the seed is the program's own.
+    """
+    words = ["classifier", "train", *_flags(partition)]
+    if dataset.short_cfg is None:
+        batch = dataset.training_batch
+        words += ["-iterations", str(iterations), "-seed", str(seed)]
+        words += ["-batch", str(batch)] if batch else []
+    words += [str(dataset.data_cfg), str(dataset.short_cfg or dataset.network_cfg)]
     ended = 0
 
     def count(line: Line) -> None:

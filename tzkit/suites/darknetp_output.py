@@ -31,7 +31,7 @@ _SECURE_LOSS = re.compile(
     rf"I/TA:\s*loss\s*=\s*({_NUMBER})\s*,\s*avg\s+loss\s*=\s*({_NUMBER})\s+from the TA"
 )
 _OPENED = re.compile(r"I/TA:.*secure world opened!")
-_TOP = re.compile(r"(?:^|\s)(-?\d+\.\d\d)%: (.+)$")
+_TOP = re.compile(r"(?:^|\s)(-?(?:\d+\.\d\d|nan|inf))%: (.+)$")
 _PREDICTED = re.compile(rf"Predicted in ({_NUMBER}) seconds")
 _USAGE = "usage: darknetp <function>"
 

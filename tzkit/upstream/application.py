@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Our application as one of OP-TEE's examples.
+"""Our application, or another, as one of OP-TEE's examples.
 
 Its build picks up every folder of ``optee_examples`` that has a ``CMakeLists.txt``, and every
 ``ta/Makefile`` below one; no list names them. It copies sources only when they are newer than what
@@ -16,7 +16,9 @@ from pathlib import Path
 
 from tzkit.build.application import DARKNETP, HEADER, TA_FILE, TaMemory, render_header
 from tzkit.errors import EnvironmentFailed
-from tzkit.store import digest_of, digest_of_tree, write_whole
+from tzkit.foreign.build import header_for
+from tzkit.foreign.shape import ForeignApp
+from tzkit.store import copy_tree, digest_of, digest_of_tree, write_whole
 from tzkit.templates import render
 from tzkit.upstream.tree import Tree
 from tzkit.workspace import Workspace
@@ -26,16 +28,21 @@ FOLDERS = ("host", "nn", "ta")
 # Debian's libstb-dev; Buildroot shows an example only headers of packages it knows to need.
 STB = Path("/usr/include/stb/stb_image.h")
 PACKAGE = "optee_examples_ext"
-PROGRAM_NAMES = (DARKNETP, f"optee_example_{DARKNETP}")
+# What CMake installs is what its project is called, in OP-TEE's examples and in darknetz.
+_PROJECT = re.compile(r"^\s*project\s*\(\s*([\w.-]+)", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Application:
-    """Something that :func:`place` can put into a tree; ``digest`` is over all it writes."""
+    """Something that :func:`place` can put into a tree; ``digest`` is over all it writes.
+
+    ``programs`` are the names its program may have, the likeliest first.
+    """
 
     digest: str
     ta_file: str
     write: Callable[[Path], None]
+    programs: tuple[str, ...] = (DARKNETP,)
 
 
 def own_application(workspace: Workspace, memory: TaMemory) -> Application:
@@ -46,13 +53,27 @@ def own_application(workspace: Workspace, memory: TaMemory) -> Application:
 
     def write(destination: Path) -> None:
         for folder in sources:
-            _copy_tree(folder, destination / folder.name)
+            copy_tree(folder, destination / folder.name)
         write_whole(destination / CMAKE, cmake)
         write_whole(destination / "ta" / "include" / HEADER, header)
         _copy_stb(destination / "host" / "include" / "stb")
 
     inputs = {"header": header, "cmake": cmake, "sources": digest_of_tree(*sources)}
     return Application(digest_of(inputs), TA_FILE, write)
+
+
+def foreign_application(workspace: Workspace, app: ForeignApp, memory: TaMemory) -> Application:
+    """Another one, in darknetz's shape, which is that of OP-TEE's examples."""
+    header = header_for(workspace, app, memory)
+    project = _PROJECT.search((app.folder / CMAKE).read_text(errors="replace"))
+    names = (project[1] if project else DARKNETP, app.program or DARKNETP, DARKNETP)
+
+    def write(destination: Path) -> None:
+        copy_tree(app.folder, destination)
+        write_whole(destination / app.header_path, header)
+
+    inputs = {"header": header, "sources": digest_of_tree(app.folder)}
+    return Application(digest_of(inputs), app.ta_file, write, tuple(dict.fromkeys(names)))
 
 
 def place(application: Application, tree: Tree) -> None:
@@ -72,16 +93,6 @@ def _remove_results(tree: Tree) -> None:
             (target / "lib" / "optee_armtz" / name).unlink(missing_ok=True)
     for build in builds:
         shutil.rmtree(build)
-
-
-def _copy_tree(folder: Path, destination: Path) -> None:
-    """Copy regular files, but none that are hidden; modes are kept, times are now."""
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith((".", "__")) for part in inside.parts):
-            copy = destination / inside
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, copy)
 
 
 def _copy_stb(destination: Path) -> None:

@@ -20,7 +20,7 @@ from tzkit.errors import EnvironmentFailed
 from tzkit.job import Job, StageStep
 from tzkit.process import quoted
 from tzkit.store import digest_of
-from tzkit.upstream.application import PROGRAM_NAMES, Application, place
+from tzkit.upstream.application import Application, place
 from tzkit.upstream.host import environment
 from tzkit.upstream.memory import page_table_variable
 from tzkit.upstream.tree import Tree, upstream_of
@@ -160,7 +160,7 @@ def _copy(target: Path, files: Mapping[str, Path]) -> None:
 def _found(board: Board, tree: Tree, application: Application) -> Built | None:
     if _missing(board, tree, application):
         return None
-    program = next(path for path in _programs(tree) if path.is_file())
+    program = next(path for path in _programs(tree, application) if path.is_file())
     image = tree.root / upstream_of(board).image
     return Built(tree.target / TA_FOLDER / application.ta_file, program, image)
 
@@ -169,11 +169,11 @@ def _missing(board: Board, tree: Tree, application: Application) -> list[str]:
     """What a build must have made and has not."""
     wanted = [tree.target / TA_FOLDER / application.ta_file, tree.root / upstream_of(board).image]
     missing = [str(path.relative_to(tree.root)) for path in wanted if not path.is_file()]
-    if not any(path.is_file() for path in _programs(tree)):
-        missing.append(str(_programs(tree)[0].relative_to(tree.root)))
+    programs = _programs(tree, application)
+    if not any(path.is_file() for path in programs):
+        missing.append(str(programs[0].relative_to(tree.root)))
     return missing
 
 
-def _programs(tree: Tree) -> list[Path]:
-    """Where the program of the normal world may be: CMake and its own Makefile name it."""
-    return [tree.target / PROGRAM_FOLDER / name for name in PROGRAM_NAMES]
+def _programs(tree: Tree, application: Application) -> list[Path]:
+    return [tree.target / PROGRAM_FOLDER / name for name in application.programs]

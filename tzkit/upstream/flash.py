@@ -15,6 +15,7 @@ from tzkit.board import Board
 from tzkit.errors import EnvironmentFailed, RequestError
 from tzkit.job import Job
 from tzkit.terminal import Terminal
+from tzkit.ui import Ui
 from tzkit.upstream.build import variables
 from tzkit.upstream.host import environment
 from tzkit.upstream.tree import Tree
@@ -51,6 +52,18 @@ def check_flash(board: Board, *, yes: bool, person: bool) -> None:
             f"flashing {board.name} asks to have things done by hand, and nobody is here",
             hint=f"when this is done, add --yes: {board.flash.how}",
         )
+
+
+def answers(ui: Ui, *, yes: bool) -> Ask:
+    """How questions are answered: when the person at the terminal says so, or at once."""
+
+    def ask(question: str) -> None:
+        if yes:
+            ui.say(f"  {question}: taken to be done (--yes)")
+        else:
+            ui.console.input(f"  {question} ")
+
+    return ask
 
 
 def flash(job: Job, tree: Tree, ask: Ask) -> None:

@@ -7,24 +7,36 @@ import shlex
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from tzkit import doctor, pipeline
+from tzkit import doctor, dryrun, pipeline
 from tzkit.board import Board
-from tzkit.build.application import TaMemory
+from tzkit.build.application import DARKNETP, check_memory
 from tzkit.datasets import Dataset, DatasetSummary
 from tzkit.doctor import Tool
+from tzkit.errors import RequestError
+from tzkit.foreign import OWN
+from tzkit.foreign.shape import ForeignApp
 from tzkit.job import Job
 from tzkit.parts import Part
 from tzkit.pipeline import BuildOptions
 from tzkit.process import quoted
 from tzkit.session import Session
 from tzkit.upstream import fetch, host, run
-from tzkit.upstream.application import own_application
-from tzkit.upstream.build import Built, DataFiles, build, make_argv, shown, toolchains_argv
-from tzkit.upstream.flash import flash_argv
+from tzkit.upstream.application import Application, foreign_application, own_application
+from tzkit.upstream.build import (
+    BUILD,
+    PROGRAM_FOLDER,
+    Built,
+    DataFiles,
+    build,
+    make_argv,
+    shown,
+    toolchains_argv,
+)
+from tzkit.upstream.flash import Ask, flash, flash_argv
 from tzkit.upstream.memory import check_medium, with_page_tables
-from tzkit.upstream.releases import NEWEST, check_release
+from tzkit.upstream.releases import NEWEST, STRICT_COMPILER, check_release, since
 from tzkit.upstream.tree import Tree, tree_of, upstream_of
 from tzkit.workspace import Workspace
 
@@ -39,6 +51,11 @@ class UpstreamProduct:
     built: Built
     records: tuple[Part, ...]
     dataset: DatasetSummary
+    folders: tuple[PurePosixPath, ...]  # made on the board
+
+    @property
+    def program(self) -> str:
+        return self.built.program.name
 
     @property
     def disk_image(self) -> Path | None:
@@ -47,7 +64,7 @@ class UpstreamProduct:
     def artifacts(self) -> Mapping[str, Path]:
         return {
             "trusted application": self.built.ta,
-            "darknetp": self.built.program,
+            self.program: self.built.program,
             "image": self.built.image,
         }
 
@@ -55,7 +72,10 @@ class UpstreamProduct:
         self, job: Job, *, cold: bool, name: str = ""
     ) -> AbstractContextManager[Session]:
         """Always from reset: nothing is saved of such a system."""
-        return run.open_session(job, self.tree, name)
+        commands = [f"mkdir -p {shlex.quote(str(folder))}" for folder in self.folders]
+        if self.program != DARKNETP:
+            commands.append(f"ln -sf {shlex.quote(self.program)} /{PROGRAM_FOLDER}/{DARKNETP}")
+        return run.open_session(job, self.tree, commands, name)
 
 
 @dataclass(frozen=True)
@@ -74,32 +94,70 @@ class UpstreamOrigin:
 
     def adapt(self, board: Board, options: BuildOptions) -> Board:
         upstream_of(board)
-        return with_page_tables(board, pipeline.ta_memory(board, options))
+        app = pipeline.local_app(options)
+        return with_page_tables(board, pipeline.ta_memory(board, options, app))
 
     def check_emulated(self, board: Board) -> None:
         run.run_of(board)
 
-    def tools(self, board: Board, *, emulate: bool) -> list[Tool]:
+    def tools(self, board: Board, options: BuildOptions, *, emulate: bool) -> list[Tool]:
         return host.tools_for(board)
 
-    def prepare(self, job: Job, *, emulate: bool) -> None:
+    def prepare(self, job: Job, options: BuildOptions, *, emulate: bool) -> None:
         host.check_path()
-        tools = self.tools(job.board, emulate=emulate)
+        tools = self.tools(job.board, options, emulate=emulate)
         doctor.ensure(tools, job.runner, job.ui, job.log("install"), job.install)
 
-    def fetch(self, job: Job) -> None:
+    def fetch(self, job: Job, options: BuildOptions) -> None:
         tree = self._tree(job)
         with tree.locked(job.ui):
             self._fetch(job, tree)
+        pipeline.fetch_app(job, options)
 
     def build(self, job: Job, options: BuildOptions) -> UpstreamProduct:
-        dataset, memory = pipeline.check_request(job.workspace, job.board, options)
+        dataset, _ = pipeline.check_request(job.workspace, job.board, options)
         tree = self._tree(job)
-        data, summary = self._data(job, dataset)
+        data, summary = self._data(job, dataset, short=options.app != OWN)
         with tree.locked(job.ui):
             parts = self._fetch(job, tree)
-            built = self._build(job, tree, memory, data)
-        return UpstreamProduct(tree, built, parts, summary)
+            app = pipeline.fetch_app(job, options)
+            application = self._application(job, options, app)
+            built = self._build(job, tree, application, data)
+        folders = pipeline.folders_of(app, summary)
+        records = parts if app is None else (*parts, pipeline.part_of(app))
+        return UpstreamProduct(tree, built, records, summary, folders)
+
+    def image(self, workspace: Workspace, board: Board) -> Path:
+        """What is written to the medium of a board that ``make flash`` is not for."""
+        return tree_of(workspace, board, self.release).root / upstream_of(board).image
+
+    def flash(self, job: Job, ask: Ask) -> None:
+        """``make flash`` with what was built last for the board.
+
+        Raises RequestError when nothing was, or another board's, EnvironmentFailed when it fails.
+        """
+        tree = self._tree(job)
+        with tree.locked(job.ui):
+            if (tree.note(BUILD) or {}).get("board") != job.board.name:
+                raise RequestError(
+                    f"in {tree.root} nothing is built for {job.board.name}",
+                    hint=f"./inv build --board {job.board.name} --source {NAME}",
+                )
+            flash(job, tree, ask)
+
+    def _application(self, job: Job, options: BuildOptions, app: ForeignApp | None) -> Application:
+        """What is put into the tree; from here on the board's core can map it."""
+        memory = pipeline.ta_memory(job.board, options, app)
+        job.board = with_page_tables(job.board, memory)
+        check_memory(job.board, memory)
+        if app is None:
+            return own_application(job.workspace, memory)
+        if since(self.release, STRICT_COMPILER):
+            job.ui.say(
+                f"OP-TEE {self.release} compiles with gcc 14, which refuses much that old C takes "
+                f"for granted: should {app.origin} not compile, use --release 4.8.0"
+            )
+        return foreign_application(job.workspace, app, memory)
 
     def _fetch(self, job: Job, tree: Tree) -> tuple[Part, ...]:
         with job.stage("fetch", f"fetch: OP-TEE {tree.release}, {tree.manifest}") as stage:
@@ -107,14 +165,14 @@ class UpstreamOrigin:
             stage.result = f"{len(parts)} gits{', cached' if stage.cached else ''}"
         return parts
 
-    def _build(self, job: Job, tree: Tree, memory: TaMemory, data: DataFiles) -> Built:
-        application = own_application(job.workspace, memory)
+    @staticmethod
+    def _build(job: Job, tree: Tree, application: Application, data: DataFiles) -> Built:
         with job.stage("build", f"build: OP-TEE {tree.release} for {job.board.name}") as stage:
             return build(job, tree, application, data, stage)
 
     @staticmethod
-    def _data(job: Job, dataset: Dataset) -> tuple[DataFiles, DatasetSummary]:
-        entry, summary = pipeline.write_dataset(job, dataset)
+    def _data(job: Job, dataset: Dataset, *, short: bool) -> tuple[DataFiles, DatasetSummary]:
+        entry, summary = pipeline.write_dataset(job, dataset, short=short)
         data = DataFiles(entry.path / pipeline.DATASET_FILES, summary.root, entry.key)
         check_medium(job.board, data.folder)
         return data, summary
@@ -122,17 +180,22 @@ class UpstreamOrigin:
     def _tree(self, job: Job) -> Tree:
         return tree_of(job.workspace, job.board, self.release)
 
-    def fetch_commands(self, workspace: Workspace, board: Board) -> list[str]:
+    def fetch_commands(
+        self, workspace: Workspace, board: Board, options: BuildOptions
+    ) -> list[str]:
         tree = tree_of(workspace, board, self.release)
         argvs = (fetch.init_argv(tree, self.reference), fetch.sync_argv(fetch.JOBS[0]))
-        return [f"cd {shlex.quote(str(tree.root))} && {quoted(argv)}" for argv in argvs]
+        lines = [f"cd {shlex.quote(str(tree.root))} && {quoted(argv)}" for argv in argvs]
+        return [*lines, *dryrun.app_commands(workspace, options.app)]
 
-    def build_commands(self, workspace: Workspace, board: Board) -> list[str]:
+    def build_commands(
+        self, workspace: Workspace, board: Board, options: BuildOptions
+    ) -> list[str]:
         tree = tree_of(workspace, board, self.release)
         goals = upstream_of(board).goals
         return [
             shown(tree, toolchains_argv(board)),
-            f"# darknetp and its trusted application are copied to {tree.application}",
+            f"# the application ({options.app}) is copied to {tree.application}",
             f"# the data set is copied into {tree.target}",
             shown(tree, make_argv(board, self.release, *goals)),
         ]

@@ -3,6 +3,7 @@
 include common.mk
 
 all:
+	@$(STANDIN)/point build
 	@mkdir -p $(ROOT)/out && touch $(ROOT)/out/boot-fat.uefi.img
 
 flash:
