@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from tzkit.board import Board, load_board
 from tzkit.build import image
-from tzkit.build.application import RESUME, TA_FILE, Application
+from tzkit.build.application import DARKNETP, RESUME, TA_FILE, Application
 from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.job import Job
 from tzkit.store import Entry
@@ -66,6 +67,7 @@ def sysroot(tmp_path: Path) -> Entry:
 def host(tmp_path: Path) -> Entry:
     (tmp_path / "host").mkdir()
     (tmp_path / "host" / RESUME).write_text("resume")
+    shutil.copy(HOST_PROGRAM, tmp_path / "host" / DARKNETP)
     return Entry(tmp_path / "host", "host-key", cached=False)
 
 
@@ -145,6 +147,20 @@ def test_equal_content_gives_equal_bytes(
 ) -> None:
     first = build_base(tmp_path / "one", board, sysroot, host)
     assert build_base(tmp_path / "two", board, sysroot, host) == first
+
+
+def test_base_has_the_libraries_of_the_program_that_comes_later(
+    tmp_path: Path, board: Board, sysroot: Entry, host: Entry
+) -> None:
+    assert board.rootfs is not None
+    linked = next(name for name in needed_by_host_program() if name.startswith("libc.so"))
+    (sysroot.path / "usr/bin/static").write_bytes(compiled("int alone;", tmp_path))
+    bare = board.model_copy(
+        update={"rootfs": board.rootfs.model_copy(update={"programs": ("usr/bin/static",)})}
+    )
+    root = unpack(build_base(tmp_path / "one", bare, sysroot, host), tmp_path / "root")
+    assert (root / "lib" / linked).is_file()
+    assert not (root / "bin" / DARKNETP).exists()
 
 
 def test_missing_library_is_named(
