@@ -75,13 +75,16 @@ def test_nothing_is_loaded_into_memory_that_linux_must_leave_alone(board: Board)
         assert all(not r.start <= address < r.start + r.size for r in reserved)
 
 
-def test_linux_leaves_the_secure_memory_alone(board: Board) -> None:
-    assert board.device_tree is not None
-    secure = board.secure_memory
-    assert any(
-        memory.start <= secure.start and memory.start + memory.size >= secure.start + secure.size
-        for memory in board.device_tree.reserved.values()
-    )
+def test_optee_finds_the_device_tree_in_which_it_reserves_its_memory(board: Board) -> None:
+    assert board.card and board.optee
+    address = board.card.addresses["device_tree"]
+    assert {"CFG_DT=y", f"CFG_DT_ADDR={address:#010x}"} <= set(board.optee.make)
+
+
+def test_nothing_is_loaded_into_secure_memory(board: Board) -> None:
+    assert board.card is not None
+    secure = range(board.secure_memory.start, board.secure_memory.start + board.secure_memory.size)
+    assert all(address not in secure for address in board.card.addresses.values())
 
 
 def test_card_has_a_size_that_the_emulator_takes(board: Board) -> None:
@@ -120,9 +123,9 @@ def test_tree_says_what_optee_and_the_firmware_need(board: Board, tree: Path) ->
         subprocess.run(argv, check=True)
     assert get(tree, "/firmware/optee", "compatible") == "linaro,optee-tz other"
     assert get(tree, "-d", "none", "/cpus", "enable-method") == "none"
-    core = trees.reserved["optee_core"]
-    node = f"/reserved-memory/optee_core@{core.start:x}"
-    assert get(tree, node, "reg") == f"{core.start} {core.size}"
+    memory = trees.reserved["bl31"]
+    node = f"/reserved-memory/bl31@{memory.start:x}"
+    assert get(tree, node, "reg") == f"{memory.start} {memory.size}"
     assert "no-map" in get(tree, "-p", node)
 
 

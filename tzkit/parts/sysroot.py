@@ -7,6 +7,7 @@ for the image are taken from it.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,12 +36,23 @@ def unpack(parts: Parts, store: Store, runner: Runner, step: Step) -> Entry:
             runner.run(
                 ["dpkg-deb", "--extract", package, destination], what=f"unpacking {package.name}"
             )
+            _merge(destination)
 
         for folder in (destination / MODULES).glob("*"):
             step.update(f"modules of Linux {folder.name}")
             runner.run(["depmod", "-b", destination, folder.name], what="ordering kernel modules")
 
     return store.get("sysroot", {"format": FORMAT, "parts": parts.binaries_key()}, make)
+
+
+def _merge(sysroot: Path) -> None:
+    """Packages of older releases bring /lib itself, which then takes the link's place."""
+    for name in MERGED:
+        folder = sysroot / name
+        if not folder.is_symlink():
+            shutil.copytree(folder, sysroot / "usr" / name, symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(folder)
+            folder.symlink_to(f"usr/{name}")
 
 
 def find(sysroot: Path, pattern: str) -> Path:
