@@ -20,6 +20,7 @@ from invoke.tasks import task as invoke_task
 from tzkit import commands, develop
 from tzkit.commands import Common
 from tzkit.errors import EXIT_INTERRUPTED, TzkitError
+from tzkit.flashing import Order
 from tzkit.store import disk_error
 from tzkit.testrun import TestOptions
 
@@ -33,11 +34,15 @@ HELP = {
     "ta-heap": "heap of the TA, such as 6M (default: the board's, or what another app asks for)",
     "ta-stack": "stack of the trusted application (default: the board's)",
     "secure-memory": "simulate this much secure memory in the emulator, such as 64M (not isolated)",
+    "ssh-key": "public key that may log in as root, for boards with a network",
     "dry-run": "print the commands, run none",
     "install": "install missing host tools without asking",
     "verbose": "say more",
     "quiet": "say only the result",
     "timeout": "seconds that one command on the board may take (darknetp task: 3600)",
+    "device": "block device to write to, such as /dev/sdb",
+    "yes": "do not ask before overwriting; what is to be done by hand is done",
+    "force": "also a disk that is built in",
     "pp": "layers in the TEE, START:END, both included",
     "xtest": "full, smoke or none (default: what the board file says)",
     "only": "run only this suite: xtest, usage, train or predict",
@@ -53,7 +58,7 @@ HELP = {
 TALK = ("verbose", "quiet")
 MACHINE = ("board", "source", "dry_run", "install", *TALK)
 TREE = ("release", "reference")
-BUILD = (*MACHINE, *TREE, "app", "dataset", "ta_heap", "ta_stack", "secure_memory")
+BUILD = (*MACHINE, *TREE, "app", "dataset", "ta_heap", "ta_stack", "secure_memory", "ssh_key")
 
 
 def task(*shared: str) -> Callable[[Callable[..., None]], Any]:
@@ -82,7 +87,7 @@ def task(*shared: str) -> Callable[[Callable[..., None]], Any]:
                     raise
                 raise _ended(common, str(failure), failure.exit_code) from error
             except KeyboardInterrupt as error:
-                raise _ended(common, "interrupted", EXIT_INTERRUPTED) from error
+                raise _ended(common, str(error) or "interrupted", EXIT_INTERRUPTED) from error
 
         parameters = [context, *own, *flags]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -120,6 +125,14 @@ def build(c: Context, common: Common) -> None:
 def run(c: Context, common: Common, cold: bool = False) -> None:
     """Boot and hand both consoles to you."""
     commands.run(common, cold)
+
+
+@task(*BUILD)
+def flash(
+    c: Context, common: Common, device: str | None = None, yes: bool = False, force: bool = False
+) -> None:
+    """Build, and put the image on the real board; asks before it overwrites a device."""
+    commands.flash(common, Order(device, yes, force))
 
 
 @task(*BUILD, "timeout")
@@ -184,4 +197,6 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 signal.signal(signal.SIGTERM, _interrupt)
 signal.signal(signal.SIGHUP, _interrupt)
 
-ns = Collection(boards, doctor, fetch, build, run, qemu_test, darknetp, bench, clean, test, lint)
+ns = Collection(
+    boards, doctor, fetch, build, run, flash, qemu_test, darknetp, bench, clean, test, lint
+)

@@ -16,9 +16,11 @@ from pydantic import model_validator
 from tzkit.boardfile import (
     PAGE,
     Arch,
+    Card,
     ConsoleLine,
     ConsoleName,
     Debian,
+    DeviceTree,
     Emulator,
     Firmware,
     Flash,
@@ -60,6 +62,8 @@ class Board(Table):
     firmware: Firmware | None = None
     kernel: Kernel | None = None
     rootfs: RootFs | None = None
+    device_tree: DeviceTree | None = None
+    card: Card | None = None
     xtest: Xtest | None = None
     emulator: Emulator | None = None
     simulated_memory: SimulatedMemory | None = None
@@ -110,6 +114,8 @@ class Board(Table):
             return self
         if self.debian.devkit is None and self.optee is None:
             raise ValueError("debian: a devkit in the packages or an [optee] table is needed")
+        if self.card is not None and self.device_tree is None:
+            raise ValueError("card: a [device_tree] is needed")
         whole = (self.firmware, self.kernel, self.rootfs)
         if self.bootable and None in whole:
             raise ValueError("debian.gives a system: [firmware], [kernel] and [rootfs] are needed")
@@ -155,10 +161,9 @@ def with_secure_memory(board: Board, size: int) -> Board:
     entries = math.ceil(size / board.ta.page_table_span) + SPARE_TABLES
     values = {"start": f"{simulated.start:#x}", "size": f"{size:#x}", "entries": entries}
     make = tuple(word.format_map(values) for word in simulated.optee.make)
-    macros = {
-        header: {name: value.format_map(values) for name, value in changed.items()}
-        for header, changed in simulated.macros.items()
-    }
+    edits = tuple(
+        edit.model_copy(update={"new": edit.new.format_map(values)}) for edit in simulated.edits
+    )
     files = {k: v for k, v in board.firmware.files.items() if k not in simulated.optee_files}
     return board.model_copy(
         update={
@@ -168,7 +173,7 @@ def with_secure_memory(board: Board, size: int) -> Board:
             "ta": board.ta.model_copy(update={"page_table_entries": entries}),
             "optee": simulated.optee.model_copy(update={"make": make}),
             "firmware": board.firmware.model_copy(
-                update={"files": files, "optee_files": simulated.optee_files, "macros": macros}
+                update={"files": files, "optee_files": simulated.optee_files, "edits": edits}
             ),
         }
     )

@@ -23,6 +23,7 @@ Address = Annotated[int, BeforeValidator(parse_size), Field(ge=0, multiple_of=PA
 
 Arch = Literal["arm64", "armhf"]
 ConsoleName = Literal["normal", "secure"]
+Loaded = Literal["kernel", "initramfs", "device_tree"]  # what a loader puts at an address
 
 
 class SecureMemory(Table):
@@ -101,6 +102,14 @@ class Optee(Table):
     )
 
 
+class Edit(Table):
+    """A change to a file of a source package: ``old`` stands in it exactly once."""
+
+    file: str
+    old: str = Field(min_length=1)
+    new: str
+
+
 class Firmware(Table):
     """Trusted Firmware-A, built from a source package."""
 
@@ -108,9 +117,7 @@ class Firmware(Table):
     make: tuple[str, ...] = Field(min_length=1, description="variables and goals; {…}: files")
     files: dict[str, str] = Field(default={}, description="files of the unpacked packages")
     optee_files: dict[str, str] = Field(default={}, description="files of the built OP-TEE")
-    macros: dict[str, dict[str, str]] = Field(
-        default={}, description="by header of the source: macros that get another value"
-    )
+    edits: tuple[Edit, ...] = ()
     output: str
 
 
@@ -149,6 +156,44 @@ class RootFs(Table):
     files: tuple[str, ...] = ()
 
 
+class Reserved(Table):
+    """Memory that Linux must leave alone."""
+
+    start: Address
+    size: PageSize
+
+
+class DeviceTree(Table):
+    """Device trees of the packages, and what they must say besides for OP-TEE to be found."""
+
+    files: dict[str, str] = Field(min_length=1, description="by the name they get")
+    emulated: str = Field(description="the one whose board is emulated")
+    strings: dict[str, dict[str, tuple[str, ...]]] = Field(description="by node and property")
+    removed: dict[str, tuple[str, ...]] = Field(default={}, description="properties, by node")
+    reserved: dict[str, Reserved]
+
+
+class Card(Table):
+    """An SD card: a FAT partition that the board's own loader reads, and the root file system.
+
+    ``files`` are names on the FAT partition for what is built. ``loader`` are files of
+    ``loader_package`` that start the board and may not be had; without them the card is made all
+    the same.
+    """
+
+    boot: PageSize
+    root: PageSize
+    config: str = Field(description="template of the loader's configuration, its name with .j2")
+    files: dict[Literal["firmware", "kernel", "initramfs"], str]
+    loader_package: str
+    loader_component: str = Field(description="section of the archive that has it")
+    loader: tuple[str, ...]
+    addresses: dict[Loaded, Address]
+    modules: tuple[str, ...] = Field(description="that the initramfs needs to mount the root")
+    network: tuple[str, ...] = Field(default=(), description="modules of its network")
+    kernel_arguments: str
+
+
 class Xtest(Table):
     """OP-TEE's test suite on this board; without the table the board has none.
 
@@ -171,19 +216,27 @@ class Emulator(Table):
 
     program: str
     memory: Size
+    linux_memory: Size | None = Field(
+        default=None, description="what a device tree gives to Linux of it; None: all"
+    )
     arguments: tuple[str, ...] = Field(min_length=1)
     serials: tuple[ConsoleName, ...] = Field(min_length=1, description="order of its serial lines")
     kernel_arguments: str
-    payload: Payload
+    payload: Payload | None = Field(
+        default=None, description="None: all is in the image, which cannot be saved for warm starts"
+    )
+    disabled: tuple[str, ...] = Field(
+        default=(), description="device tree nodes of hardware that is not emulated"
+    )
     boot_seconds: float = Field(gt=0, description="deadline from reset to shell")
-    warm_start: bool = Field(default=True, description="whether a booted system can be saved")
 
 
 class SimulatedMemory(Table):
     """How ``--secure-memory`` gives an emulated board more than its hardware has.
 
     The memory is ordinary RAM that the normal world could reach too: for simulation only. In
-    ``optee.make`` and ``macros``, {start} and {size} (hexadecimal) and {entries} are filled in.
+    ``optee.make`` and the edits' new text, {start}, {size} (hexadecimal) and {entries} are filled
+    in.
     """
 
     size: PageSize | None = Field(
@@ -193,7 +246,7 @@ class SimulatedMemory(Table):
     largest: PageSize
     optee: Optee
     optee_files: dict[str, str] = Field(description="in place of files of the packages")
-    macros: dict[str, dict[str, str]]
+    edits: tuple[Edit, ...]
 
 
 class Medium(Table):

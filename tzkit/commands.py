@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tzkit import bench as benchmark
-from tzkit import datasets, doctor, dryrun, pipeline
+from tzkit import datasets, doctor, dryrun, flashing, pipeline
 from tzkit.advice import advice_for
 from tzkit.board import Board, load_board, with_secure_memory
 from tzkit.boardtable import board_details, boards_table
@@ -53,6 +53,7 @@ class Common:
     ta_heap: str | None = None
     ta_stack: str | None = None
     secure_memory: str | None = None
+    ssh_key: str | None = None
     release: str | None = None
     reference: str | None = None
     dry_run: bool = False
@@ -97,6 +98,7 @@ class Common:
             ta_heap=_size("ta-heap", self.ta_heap),
             ta_stack=_size("ta-stack", self.ta_stack),
             app=pinned.application(self.app),
+            ssh_key=_public_keys(self.ssh_key),
         )
 
 
@@ -234,6 +236,19 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
         )
 
 
+def flash(common: Common, order: flashing.Order) -> None:
+    """Build what a real board boots from and put it there; asks before it overwrites."""
+    workspace, board = _checked(common)
+    origin, options = common.origin, common.build_options()
+    if common.dry_run:
+        _print_commands(common.ui, flashing.commands(workspace, board, origin, order))
+        return
+    flashing.check(board, origin, order)
+    job = Job(workspace, board, common.ui, log_folder(workspace, board, "flash"), common.install)
+    origin.prepare(job, options, emulate=False)
+    flashing.flash(job, origin, options, order)
+
+
 def bench(common: Common, repeat: int, fresh: bool) -> None:
     """Measure what users wait for; table, and JSON beside it."""
     if repeat < 1:
@@ -345,3 +360,19 @@ def _size(flag: str, text: str | None) -> int | None:
         return parse_size(text)
     except ValueError as error:
         raise RequestError(f"--{flag}: {error}") from error
+
+
+def _public_keys(path: str | None) -> Path | None:
+    """The file of --ssh-key. Raises RequestError for one that is not of public keys."""
+    if path is None:
+        return None
+    try:
+        lines = Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"--ssh-key {path}: {error}") from error
+    if not any(line.startswith(("ssh-", "ecdsa-")) for line in lines):
+        raise RequestError(
+            f"--ssh-key {path}: holds no public key",
+            hint="give the file whose name ends in .pub, such as ~/.ssh/id_ed25519.pub",
+        )
+    return Path(path)

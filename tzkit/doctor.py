@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.text import Text
+
 from tzkit.board import Board
 from tzkit.boardfile import Arch
 from tzkit.errors import EnvironmentFailed
@@ -59,6 +61,14 @@ KERNEL = (
     Tool("bison", "bison", "configures the kernel"),
     Tool("bc", "bc", "builds the kernel"),
 )
+CARD = (
+    Tool("genimage", "genimage", "packs the SD card"),
+    Tool("fakeroot", "fakeroot", "gives the card's files to root"),
+    Tool("/sbin/mkfs.vfat", "dosfstools", "packs the SD card"),
+    Tool("mcopy", "mtools", "packs the SD card"),
+    Tool("bmaptool", "bmap-tools", "maps the card's blocks, writes cards"),
+    Tool("fdtput", "device-tree-compiler", "completes device trees"),
+)
 COMPILERS: dict[Arch, Tool] = {
     "arm64": Tool("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu", "cross compiler"),
     "armhf": Tool("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf", "cross compiler"),
@@ -74,6 +84,9 @@ FOREIGN = (
 DEVELOPMENT = (
     Tool("/usr/include/cmocka.h", "libcmocka-dev", "native tests"),
     Tool("/usr/include/stb/stb_image.h", "libstb-dev", "native tests of darknetp"),
+    Tool("cmake", "cmake", "tests of --source upstream"),
+    Tool("nc", "netcat-openbsd", "tests of --source upstream"),
+    Tool("rsync", "rsync", "tests of --source upstream"),
 )
 
 
@@ -92,6 +105,8 @@ def tools_for(board: Board, *, emulate: bool, foreign: bool = False) -> list[Too
         tools += KERNEL
     if foreign:
         tools += FOREIGN
+    if board.card is not None:
+        tools += CARD
     if emulate and board.emulator is not None:
         tools.append(EMULATORS[board.emulator.program])
     return tools
@@ -153,4 +168,4 @@ def _install(argv: list[str], runner: Runner, log: Path) -> None:
 def _agreed(ui: Ui) -> bool:
     if not sys.stdin.isatty():
         return False
-    return ui.console.input("install them now? [y/N] ").strip().lower() in {"y", "yes"}
+    return ui.console.input(Text("install them now? [y/N] ")).strip().lower() in {"y", "yes"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tzkit import doctor
 from tzkit.board import Board
-from tzkit.build import application, firmware, image, kernel, optee
+from tzkit.build import application, card, devicetree, firmware, image, kernel, optee
 from tzkit.doctor import Tool
 from tzkit.emulator import Image, qemu_argv
 from tzkit.foreign import OWN
@@ -22,8 +22,9 @@ from tzkit.workspace import Workspace
 def fetch_commands(workspace: Workspace, board: Board, app: str = OWN) -> list[str]:
     """Fetching the parts, and an application that is named by its URL."""
     parts = workspace.cache / "debian" / "parts"
-    argv = debian.mmdebstrap_argv(debian.wanted(board), parts)
-    return [quoted(argv), *app_commands(workspace, app)]
+    wants = [debian.wanted(board), debian.wanted_loader(board)]
+    argvs = [debian.mmdebstrap_argv(want, parts) for want in wants if want is not None]
+    return [*(quoted(argv) for argv in argvs), *app_commands(workspace, app)]
 
 
 def app_commands(workspace: Workspace, app: str) -> list[str]:
@@ -47,11 +48,14 @@ def boot_commands(workspace: Workspace, board: Board) -> list[str]:
     files = {
         "firmware": made / "firmware" / firmware.IMAGE,
         "kernel": made / "kernel" / kernel.IMAGE,
-        "initramfs": made / "base" / image.BASE,
+        "initramfs": made / ("initramfs" if board.card else "base") / image.BASE,
         "payload": made / "payload" / image.PAYLOAD,
+        "sdcard": made / "card" / card.IMAGE,
+        "device_tree": made / "card" / card.TREE_FOR_EMULATOR,
     }
+    addresses = {} if board.card is None else board.card.addresses
     serials = [f"FD-{name}" for name in board.emulator.serials]
-    return [quoted(qemu_argv(board.emulator, Image(files), serials, "FD-monitor"))]
+    return [quoted(qemu_argv(board.emulator, Image(files, addresses), serials, "FD-monitor"))]
 
 
 def install_commands(tools: Iterable[Tool]) -> list[str]:
@@ -84,6 +88,14 @@ def _build_argvs(workspace: Workspace, board: Board, made: Path, app: str) -> It
     yield application.host_argv(board, workspace, str(sysroot), str(made / "host"))
     if app != OWN:
         yield from _foreign_argvs(board, made, kit.path, sysroot)
+    if board.card is not None and board.device_tree is not None:
+        folder = made / "card"
+        for name in board.device_tree.files:
+            yield from devicetree.edit_argvs(
+                board.device_tree, str(folder / "tree" / "boot" / name)
+            )
+        yield card.genimage_argv(folder)
+        yield card.block_map_argv(folder)
 
 
 def _foreign_argvs(board: Board, made: Path, kit: Path, sysroot: Path) -> Iterator[list[str]]:

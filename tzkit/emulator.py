@@ -13,13 +13,14 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from qemu.qmp import QMPClient, QMPError
 
 from tzkit.boardfile import Emulator as Machine
+from tzkit.boardfile import Loaded
 from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.process import Child, Runner
 
@@ -32,9 +33,13 @@ LAST_WORDS_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Image:
-    """The files a board boots from, by the names that its emulator's arguments have for them."""
+    """The files a board boots from, by the names that its emulator's arguments have for them.
+
+    ``addresses`` are where they are loaded, where the emulator must be told: {NAME_address}.
+    """
 
     files: Mapping[str, Path]
+    addresses: Mapping[Loaded, int] = field(default_factory=dict)
 
 
 def escaped(path: Path | str) -> str:
@@ -76,7 +81,9 @@ def _filled(word: str, machine: Machine, image: Image) -> str:
     alone["{kernel_arguments}"] = machine.kernel_arguments
     if word in alone:
         return alone[word]
-    return word.format_map({name: escaped(path) for name, path in image.files.items()})
+    values = {name: escaped(path) for name, path in image.files.items()}
+    values |= {f"{name}_address": f"{address:#x}" for name, address in image.addresses.items()}
+    return word.format_map(values)
 
 
 class Emulator:

@@ -128,8 +128,17 @@ def new_run_folder(workspace: Workspace, board: Board) -> Path:
 
 def point_latest(folder: Path) -> None:
     """Make ``out/BOARD/latest`` point to this run, in one step."""
-    link = folder.parent.parent / LATEST
-    temporary = link.with_name(f".{LATEST}.{os.getpid()}")
+    _link(folder.parent.parent / LATEST, folder)
+
+
+def link_latest(folder: Path, *files: Path) -> None:
+    """Make links to these files in ``folder``, under their names, each in one step."""
+    for path in files:
+        _link(folder / path.name, path)
+
+
+def _link(link: Path, target: Path) -> None:
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(folder.relative_to(link.parent))
+    temporary.symlink_to(target.relative_to(link.parent))
     temporary.replace(link)

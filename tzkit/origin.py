@@ -40,6 +40,10 @@ class Product(Protocol):
     def program(self) -> str:
         """What the program of the normal world is called on it."""
 
+    @property
+    def disk_image(self) -> Path | None:
+        """What is written to a card or disk of the real board, if it boots from one."""
+
     def artifacts(self) -> Mapping[str, Path]:
         """The files, by names for people."""
 
@@ -109,6 +113,10 @@ class DebianProduct:
     @property
     def program(self) -> str:
         return self.built.program
+
+    @property
+    def disk_image(self) -> Path | None:
+        return self.built.image.files.get("sdcard") if self.built.image else None
 
     def artifacts(self) -> Mapping[str, Path]:
         files = {"trusted application": self.built.ta, self.program: self.built.darknetp}

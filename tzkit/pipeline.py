@@ -8,16 +8,17 @@ from pathlib import Path, PurePosixPath
 
 from tzkit import datasets, digits, doctor
 from tzkit.board import Board
-from tzkit.build import application, firmware, image, kernel, optee
+from tzkit.boardfile import Kernel, RootFs
+from tzkit.build import application, card, firmware, image, kernel, optee
 from tzkit.build.application import Application, TaMemory
 from tzkit.datasets import Dataset, DatasetSummary
 from tzkit.emulator import Image
-from tzkit.errors import RequestError
+from tzkit.errors import EnvironmentFailed, RequestError
 from tzkit.foreign import OWN, training
 from tzkit.foreign import build as foreign
 from tzkit.foreign import dataset as foreign_dataset
 from tzkit.foreign.shape import ForeignApp, recognise
-from tzkit.job import Job, StageStep
+from tzkit.job import Job, StageStep, link_latest
 from tzkit.parts import Part, debian, git, sysroot
 from tzkit.parts.debian import Parts
 from tzkit.store import Entry, digest_of, digest_of_files, digest_of_tree, file_sha256
@@ -36,6 +37,7 @@ class BuildOptions:
     ta_stack: int | None = None  # bytes; None: the board's default, or what a foreign app asks for
     ta_heap: int | None = None
     app: str = OWN
+    ssh_key: Path | None = None  # public keys that may log in, for systems with an SSH server
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,28 @@ def fetch_app(job: Job, options: BuildOptions) -> ForeignApp | None:
     return recognise(cloned.path, options.app, cloned.commit)
 
 
+def fetch_loader(job: Job) -> Parts | None:
+    """What starts the real board, if it can be had: an image is made without it all the same."""
+    want, table = debian.wanted_loader(job.board), job.board.card
+    if want is None or table is None:
+        return None
+    with job.stage("loader", f"fetch: {table.loader_package}") as stage:
+        try:
+            parts, stage.cached = debian.fetch(
+                want, job.workspace.cache, job.runner, job.log("loader"), stage.step
+            )
+        except EnvironmentFailed as error:
+            names = ", ".join(Path(pattern).name for pattern in table.loader)
+            stage.result = "not to be had"
+            job.ui.say(
+                f"{table.loader_package} could not be fetched ({error.message.splitlines()[0]}): "
+                f"the card will not start a real board until you copy {names} to its first "
+                "partition"
+            )
+            return None
+    return parts
+
+
 def check_request(
     workspace: Workspace, board: Board, options: BuildOptions
 ) -> tuple[Dataset, TaMemory]:
@@ -139,14 +163,15 @@ def build(job: Job, options: BuildOptions) -> Build:
     """Fetch, build and pack."""
     dataset, _ = check_request(job.workspace, job.board, options)
     parts = fetch(job)
+    loader = fetch_loader(job)
     app = fetch_app(job, options)
     memory = ta_memory(job.board, options, app)
     application.check_memory(job.board, memory)
     with job.stage("build", f"build: {_built(job.board, options)}") as stage:
         made = _build(job, parts, memory, app, stage)
-    with job.stage("image", "image: base system, payload") as stage:
+    with job.stage("image", f"image: {_packed(job.board)}") as stage:
         data, summary = write_dataset(job, dataset, short=app is not None)
-        packed = _pack(job, made, data)
+        packed = _pack(job, made, data, _Extras(loader, options.ssh_key))
         stage.cached = packed is None or packed.cached
     return Build(
         parts=parts if app is None else replace(parts, parts=(*parts.parts, part_of(app))),
@@ -235,24 +260,87 @@ class _Packed:
     cached: bool
 
 
-def _pack(job: Job, made: _Made, data: Entry) -> _Packed | None:
+def _packed(board: Board) -> str:
+    """What the image stage makes, for people."""
+    if board.rootfs is None:
+        return "data"
+    return "SD card" if board.card is not None else "base system, payload"
+
+
+@dataclass(frozen=True)
+class _Extras:
+    """What goes onto a card besides what is built."""
+
+    loader: Parts | None
+    ssh_key: Path | None
+
+
+def _pack(job: Job, made: _Made, data: Entry, extras: _Extras) -> _Packed | None:
     """The files the board boots from; None when Debian gives no whole system."""
-    board, boot, linux = job.board, made.firmware, made.kernel
-    if board.rootfs is None or board.kernel is None or boot is None or linux is None:
+    board = job.board
+    if board.rootfs is None or board.kernel is None or not made.firmware or not made.kernel:
         return None
-    modules = {image.BOOT: board.kernel.load}
-    if board.emulator is not None:
-        modules[image.PAYLOAD_GROUP] = board.emulator.payload.modules
-    base = image.build_base(job, board.rootfs, modules, made.sysroot, made.host)
-    payload = image.build_payload(job, made.app, data.path / DATASET_FILES, data.key)
     files = {
-        "firmware": boot.path / firmware.IMAGE,
-        "kernel": linux.path / kernel.IMAGE,
-        "initramfs": base.path / image.BASE,
-        "payload": payload.path / image.PAYLOAD,
+        "firmware": made.firmware.path / firmware.IMAGE,
+        "kernel": made.kernel.path / kernel.IMAGE,
     }
-    system = {"firmware": boot.key, "kernel": linux.key, "base": base.key}
-    return _Packed(Image(files), digest_of(system), base.cached and payload.cached)
+    system = {"firmware": made.firmware.key, "kernel": made.kernel.key}
+    if board.card is not None and board.device_tree is not None:
+        tables = card.Tables(board.card, board.device_tree, board.rootfs, board.kernel)
+        return _pack_card(job, tables, made, data, extras, files, system)
+    return _pack_disks(job, board.rootfs, board.kernel, made, data, files, system)
+
+
+def _pack_disks(
+    job: Job,
+    rootfs: RootFs,
+    linux: Kernel,
+    made: _Made,
+    data: Entry,
+    files: dict[str, Path],
+    system: dict[str, str],
+) -> _Packed:
+    """A base system in memory, and a disk with the rest."""
+    modules = {image.BOOT: linux.load}
+    machine = job.board.emulator
+    if machine is not None and machine.payload is not None:
+        modules[image.PAYLOAD_GROUP] = machine.payload.modules
+    base = image.build_base(job, rootfs, modules, made.sysroot, made.host)
+    payload = image.build_payload(job, made.app, data.path / DATASET_FILES, data.key)
+    files |= {"initramfs": base.path / image.BASE, "payload": payload.path / image.PAYLOAD}
+    key = digest_of({**system, "base": base.key})
+    return _Packed(Image(files), key, base.cached and payload.cached)
+
+
+def _pack_card(
+    job: Job,
+    tables: card.Tables,
+    made: _Made,
+    data: Entry,
+    extras: _Extras,
+    files: dict[str, Path],
+    system: dict[str, str],
+) -> _Packed:
+    """An SD card, for the real board and the emulated one."""
+    initramfs = card.build_initramfs(job, tables.card, made.sysroot)
+    contents = card.Contents(
+        firmware=files["firmware"],
+        kernel=files["kernel"],
+        app=made.app,
+        resume=made.host.path / application.RESUME,
+        dataset=data.path / DATASET_FILES,
+        loader=extras.loader,
+        authorized_keys=extras.ssh_key,
+    )
+    packed = card.build_card(job, tables, contents, initramfs, made.sysroot)
+    link_latest(job.out, packed.path / card.IMAGE, packed.path / card.BLOCK_MAP)
+    files |= {
+        "initramfs": initramfs.path / image.BASE,
+        "sdcard": packed.path / card.IMAGE,
+        "device_tree": packed.path / card.TREE_FOR_EMULATOR,
+    }
+    key = digest_of({**system, "card": packed.key})
+    return _Packed(Image(files, tables.card.addresses), key, packed.cached)
 
 
 def write_dataset(job: Job, dataset: Dataset, *, short: bool) -> tuple[Entry, DatasetSummary]:

@@ -22,6 +22,7 @@ from tzkit.advice import advice_for
 from tzkit.boardfile import Emulator as Emulated
 from tzkit.boardfile import Payload
 from tzkit.build import application, image
+from tzkit.build.tree import PROGRAM_FOLDER, TA_FOLDER, load_modules
 from tzkit.console import Shell, Target, socket_line
 from tzkit.console.console import SerialLine
 from tzkit.emulator import Emulator, qemu_argv
@@ -88,7 +89,7 @@ def saved_system(job: Job, build: Build) -> Entry | None:
     None, with a line saying why, when this QEMU cannot save it.
     """
     machine = job.machine
-    if not machine.warm_start:
+    if machine.payload is None:
         return None
     version = job.runner.run([machine.program, "--version"], what="asking for QEMU's version")
     inputs = {
@@ -126,7 +127,9 @@ def _started(job: Job, build: Build, name: str, saved: Entry | None) -> Iterator
             emulator.resume()
             shell.login_or_ready(None, timeout=SHELL_SECONDS)
         _refresh(shell)
-        _deliver(shell, job.machine.payload, build.dataset.root, build.folders)
+        if job.machine.payload is not None:
+            _deliver(shell, job.machine.payload, build.dataset.root)
+        make_folders(shell, build.folders)
         tee = tee_version(shell)
         seconds = time.monotonic() - began
         yield Session(shell, target, emulator, lines, saved is not None, round(seconds, 3), tee)
@@ -166,19 +169,22 @@ def _refresh(shell: Shell) -> None:
     must(shell, command, SHELL_SECONDS, "setting clock and random pool")
 
 
-def _deliver(
-    shell: Shell, payload: Payload, root: PurePosixPath, folders: Sequence[PurePosixPath]
-) -> None:
+def make_folders(shell: Shell, folders: Sequence[PurePosixPath]) -> None:
+    """Make what an application expects to be there on the board."""
+    for folder in folders:
+        must(shell, f"mkdir -p {shlex.quote(str(folder))}", SHELL_SECONDS, f"making {folder}")
+
+
+def _deliver(shell: Shell, payload: Payload, root: PurePosixPath) -> None:
     """Put TA and program from the payload disk into place, and the data set at ``root``."""
     mount, folder = image.PAYLOAD_MOUNT, shlex.quote(str(root))
     steps = [
-        image.load_modules(image.PAYLOAD_GROUP),
+        load_modules(image.PAYLOAD_GROUP),
         f"mount -t ext4 {payload.device} {mount}",
     ]
-    for place in (image.TA_FOLDER, image.PROGRAM_FOLDER):
+    for place in (TA_FOLDER, PROGRAM_FOLDER):
         steps.append(f"cp -P {mount}/{place}/* /{place}/")
     steps += [f"mkdir -p {folder}", f"mount --bind {mount}/{image.PAYLOAD_DATA} {folder}"]
-    steps += [f"mkdir -p {shlex.quote(str(path))}" for path in folders]
     must(shell, " && ".join(steps), PAYLOAD_SECONDS, "mounting TA, darknetp and data")
 
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What ``--dry-run`` shows, for every board and both sources, held by golden files.
 
-After a change that is meant: ``TZKIT_WRITE_GOLDEN=1 pytest tests/unit/test_dryrun_golden.py``, then
-read the difference.
+After a change that is meant: ``TZKIT_REGENERATE=1 ./inv test``, then read the difference.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def shown(board: Board, source: str) -> str:
 def test_commands_are_as_recorded(name: str, source: str) -> None:
     path = GOLDEN / f"{name}-{source}.txt"
     text = shown(load_board(CHECKOUT.boards, name), source)
-    if os.environ.get("TZKIT_WRITE_GOLDEN"):
+    if os.environ.get("TZKIT_REGENERATE"):
         path.write_text(text)
     assert text == path.read_text()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tzkit.board import Board, load_board
-from tzkit.build import image
+from tzkit.build import image, tree
 from tzkit.build.application import RESUME, TA_FILE, Application
 from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.job import Job
@@ -170,14 +170,14 @@ def test_payload_is_a_file_system_of_one_size(tmp_path: Path, board: Board) -> N
     payload = build_payload(tmp_path, board)
     assert payload.stat().st_size == image.PAYLOAD_SIZE
     for name, content in {
-        f"{image.TA_FOLDER}/{TA_FILE}": b"ta",
-        f"{image.PROGRAM_FOLDER}/program": b"elf",
+        f"{tree.TA_FOLDER}/{TA_FILE}": b"ta",
+        f"{tree.PROGRAM_FOLDER}/program": b"elf",
         f"{image.PAYLOAD_DATA}/image": bytes(range(256)),
     }.items():
         argv = ["/sbin/debugfs", "-R", f"cat /{name}", str(payload)]
         assert subprocess.run(argv, capture_output=True, check=True).stdout == content
     for name in ("second", "darknetp"):
-        argv = ["/sbin/debugfs", "-R", f"stat /{image.PROGRAM_FOLDER}/{name}", str(payload)]
+        argv = ["/sbin/debugfs", "-R", f"stat /{tree.PROGRAM_FOLDER}/{name}", str(payload)]
         said = subprocess.run(argv, capture_output=True, check=True).stdout
         assert b'Fast link dest: "program"' in said
 

@@ -28,8 +28,10 @@ def test_core_and_firmware_are_told_of_the_same_memory() -> None:
     assert not board.secure_memory.isolated and BOARD.secure_memory.isolated
     start, size = f"{board.secure_memory.start:#x}", "0x4000000"
     assert {f"CFG_TZDRAM_START={start}", f"CFG_TZDRAM_SIZE={size}"} <= set(board.optee.make)
-    ((_, macros),) = board.firmware.macros.items()
-    assert macros == {"SEC_DRAM_BASE": start, "SEC_DRAM_SIZE": size}
+    assert [edit.new.split() for edit in board.firmware.edits] == [
+        ["#define", "SEC_DRAM_BASE", start],
+        ["#define", "SEC_DRAM_SIZE", size],
+    ]
 
 
 def test_firmware_takes_the_core_that_is_built() -> None:

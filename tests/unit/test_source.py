@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tzkit.build.source import set_macros
+from tzkit.boardfile import Edit
+from tzkit.build.source import apply_edits
 from tzkit.errors import EnvironmentFailed
 
-HEADER = """/* memory */
-#define SEC_DRAM_BASE\t\t\t0x0e100000
-#define SEC_DRAM_BASE_NAME "dram"
-#define SEC_DRAM_SIZE (15 * 1024) /* small */
-#define EMPTY
+HEADER = """#define SEC_DRAM_BASE\t0x0e100000
+#define SEC_DRAM_SIZE\t0x00f00000
+#define TWICE 1
+#define TWICE 1
 """
 
 
@@ -24,20 +24,25 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_only_the_named_macros_change(tree: Path) -> None:
-    set_macros(tree, {"plat.h": {"SEC_DRAM_BASE": "0x50000000", "SEC_DRAM_SIZE": "0x4000000"}})
-    assert (tree / "plat.h").read_text() == (
-        HEADER.replace("0x0e100000", "0x50000000").replace("(15 * 1024) /* small */", "0x4000000")
-    )
+def edit(old: str, new: str = "", file: str = "plat.h") -> Edit:
+    return Edit(file=file, old=old, new=new)
 
 
-@pytest.mark.parametrize("name", ["SEC_SRAM_BASE", "DRAM_BASE", "EMPTY"])
-def test_macro_that_has_no_value_there_is_named(tree: Path, name: str) -> None:
-    with pytest.raises(EnvironmentFailed, match=f"plat.h defines {name} 0 times"):
-        set_macros(tree, {"plat.h": {name: "1"}})
+def test_each_edit_changes_its_place_and_nothing_else(tree: Path) -> None:
+    apply_edits(tree, [edit("0x0e100000", "0x50000000"), edit("SIZE\t0x00f00000", "SIZE\t1")])
+    changed = HEADER.replace("0x0e100000", "0x50000000").replace("0x00f00000", "1")
+    assert (tree / "plat.h").read_text() == changed
 
 
-def test_macro_defined_twice_is_not_guessed(tree: Path) -> None:
-    (tree / "plat.h").write_text(HEADER + HEADER)
-    with pytest.raises(EnvironmentFailed, match="SEC_DRAM_SIZE 2 times"):
-        set_macros(tree, {"plat.h": {"SEC_DRAM_SIZE": "1"}})
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (edit("SEC_SRAM_BASE"), "plat.h has 'SEC_SRAM_BASE' 0 times"),
+        (edit("#define TWICE 1"), "2 times, not once"),
+        (edit("x", file="gone.h"), "gone.h has 'x' 0 times"),
+    ],
+)
+def test_another_version_of_the_source_is_noticed(tree: Path, wrong: Edit, said: str) -> None:
+    with pytest.raises(EnvironmentFailed, match=said):
+        apply_edits(tree, [wrong])
+    assert (tree / "plat.h").read_text() == HEADER

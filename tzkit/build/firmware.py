@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tzkit.board import Board
 from tzkit.boardfile import Firmware
-from tzkit.build.source import set_macros, unpack_source
+from tzkit.build.source import apply_edits, unpack_source
 from tzkit.build.toolchain import PREFIXES, compiler_version
 from tzkit.job import Job
 from tzkit.parts.debian import Parts
@@ -43,7 +43,7 @@ def build_firmware(
     inputs = {
         "make": list(firmware.make),
         "output": firmware.output,
-        "macros": firmware.macros,
+        "edits": [edit.model_dump() for edit in firmware.edits],
         "files": {name: file_sha256(path) for name, path in files.items()},
         "source": file_sha256(source),
         "compiler": compiler_version(board.arch, job.runner),
@@ -53,7 +53,7 @@ def build_firmware(
         tree, build = destination / "source", destination / "build"
         log.unlink(missing_ok=True)
         unpack_source(source, tree, runner, log)
-        set_macros(tree, firmware.macros)
+        apply_edits(tree, firmware.edits)
         named = {name: str(path) for name, path in files.items()}
         runner.run(
             make_argv(board, firmware, named, str(tree), str(build)),

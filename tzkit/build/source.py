@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
+from tzkit.boardfile import Edit
 from tzkit.errors import EnvironmentFailed
 from tzkit.process import Runner
 
@@ -20,20 +20,15 @@ def unpack_source(dsc: Path, tree: Path, runner: Runner, log: Path) -> None:
     )
 
 
-def set_macros(tree: Path, changes: Mapping[str, Mapping[str, str]]) -> None:
-    """Give ``#define``s of C headers other values; each must be defined exactly once.
-
-    ``changes`` maps headers, relative to ``tree``, to macros and values.
-    """
-    for header, macros in changes.items():
-        path = tree / header
-        text = path.read_text()
-        for name, value in macros.items():
-            pattern = re.compile(rf"^(#define\s+{re.escape(name)}\s+)\S.*$", re.MULTILINE)
-            text, count = pattern.subn(rf"\g<1>{value}", text)
-            if count != 1:
-                raise EnvironmentFailed(
-                    f"{header} defines {name} {count} times, not once",
-                    hint="the board file names it; this version of the source is another",
-                )
-        path.write_text(text)
+def apply_edits(tree: Path, edits: Iterable[Edit]) -> None:
+    """Make the changes. Raises EnvironmentFailed when the source is not the one they are for."""
+    for edit in edits:
+        path = tree / edit.file
+        text = path.read_text() if path.is_file() else ""
+        count = text.count(edit.old)
+        if count != 1:
+            raise EnvironmentFailed(
+                f"{edit.file} has {edit.old!r} {count} times, not once",
+                hint="the board file changes it; this version of the source is another",
+            )
+        path.write_text(text.replace(edit.old, edit.new))

@@ -7,6 +7,6 @@
 * ``flash``: all of it in order, with the user's word in between
 """
 
-from tzkit.flash.flash import flash_commands, write_image
+from tzkit.flash.flash import check_device, flash_commands, write_image
 
-__all__ = ["flash_commands", "write_image"]
+__all__ = ["check_device", "flash_commands", "write_image"]

@@ -47,6 +47,13 @@ def write_image(
             step.result = "equal to the image"
 
 
+def check_device(device: str, force: bool, runner: Runner) -> None:
+    """Raises RequestError for a device that will be refused whatever the image is."""
+    target = find_device(device, runner)
+    refuse(target, 0, force)
+    refuse_claimed(target)
+
+
 def flash_commands(image: Path, device: str) -> list[str]:
     """What :func:`write_image` would run, for ``--dry-run``; neither image nor device need exist.
 

@@ -67,7 +67,9 @@ class Wanted:
     suite: str
     arch: str
     packages: tuple[str, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] = ()
+    component: str | None = None  # section of the archive beside main
+    attempts: int = ATTEMPTS
 
     def inputs(self) -> dict[str, object]:
         """What the fetched set depends on (the mirror's state is not known beforehand)."""
@@ -75,6 +77,7 @@ class Wanted:
             "format": FORMAT,
             "suite": self.suite,
             "arch": self.arch,
+            "component": self.component,
             "packages": list(self.packages),
             "sources": [[source.name, source.suite] for source in self.sources],
         }
@@ -89,6 +92,19 @@ def wanted(board: Board) -> Wanted:
     return Wanted(board.debian.suite, board.arch, board.debian.packages, board.sources)
 
 
+def wanted_loader(board: Board) -> Wanted | None:
+    """What starts the real board and is not part of Debian proper; None when there is no such."""
+    if board.debian is None or board.card is None:
+        return None
+    return Wanted(
+        board.debian.suite,
+        board.arch,
+        (board.card.loader_package,),
+        component=board.card.loader_component,
+        attempts=1,
+    )
+
+
 def mmdebstrap_argv(want: Wanted, destination: Path) -> list[str]:
     """The command that fetches everything below ``destination``."""
     binaries = shlex.quote(str(destination / BINARIES))
@@ -99,6 +115,8 @@ def mmdebstrap_argv(want: Wanted, destination: Path) -> list[str]:
         f"--architectures={want.arch}",
         f"--include={','.join(want.packages)}",
     ]
+    if want.component:
+        argv.append(f"--components=main,{want.component}")
     if want.sources:
         argv += _source_hooks(want, shlex.quote(str(destination / SOURCES)))
     argv += [
@@ -160,7 +178,7 @@ def fetch(want: Wanted, cache: Path, runner: Runner, log: Path, step: Step) -> t
 
 def _download(want: Wanted, destination: Path, runner: Runner, log: Path, step: Step) -> None:
     argv = mmdebstrap_argv(want, destination)
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, want.attempts + 1):
         for folder in (BINARIES, SOURCES):
             shutil.rmtree(destination / folder, ignore_errors=True)
             (destination / folder).mkdir(parents=True)
@@ -170,7 +188,7 @@ def _download(want: Wanted, destination: Path, runner: Runner, log: Path, step: 
             runner.run(argv, what="fetching Debian packages", log=log, timeout=DEADLINE_SECONDS)
             break
         except EnvironmentFailed as error:
-            if attempt == ATTEMPTS or not log.exists() or no_room(error.advice):
+            if attempt == want.attempts or not log.exists() or no_room(error.advice):
                 raise
             step.update(f"try {attempt} failed, again in {PAUSE_SECONDS:.0f} s")
             time.sleep(PAUSE_SECONDS)

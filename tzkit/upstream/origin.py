@@ -12,20 +12,19 @@ from pathlib import Path, PurePosixPath
 from tzkit import doctor, dryrun, pipeline
 from tzkit.board import Board
 from tzkit.build.application import DARKNETP, check_memory
+from tzkit.console import Shell
 from tzkit.datasets import Dataset, DatasetSummary
 from tzkit.doctor import Tool
-from tzkit.errors import RequestError
 from tzkit.foreign import OWN
 from tzkit.foreign.shape import ForeignApp
 from tzkit.job import Job
 from tzkit.parts import Part
 from tzkit.pipeline import BuildOptions
 from tzkit.process import quoted
-from tzkit.session import Session
+from tzkit.session import SHELL_SECONDS, Session, make_folders, must
 from tzkit.upstream import fetch, host, run
 from tzkit.upstream.application import Application, foreign_application, own_application
 from tzkit.upstream.build import (
-    BUILD,
     PROGRAM_FOLDER,
     Built,
     DataFiles,
@@ -34,7 +33,7 @@ from tzkit.upstream.build import (
     shown,
     toolchains_argv,
 )
-from tzkit.upstream.flash import Ask, flash, flash_argv
+from tzkit.upstream.flash import flash_argv
 from tzkit.upstream.memory import check_medium, with_page_tables
 from tzkit.upstream.releases import NEWEST, STRICT_COMPILER, check_release, since
 from tzkit.upstream.tree import Tree, tree_of, upstream_of
@@ -57,6 +56,10 @@ class UpstreamProduct:
     def program(self) -> str:
         return self.built.program.name
 
+    @property
+    def disk_image(self) -> Path | None:
+        return self.built.image
+
     def artifacts(self) -> Mapping[str, Path]:
         return {
             "trusted application": self.built.ta,
@@ -68,10 +71,14 @@ class UpstreamProduct:
         self, job: Job, *, cold: bool, name: str = ""
     ) -> AbstractContextManager[Session]:
         """Always from reset: nothing is saved of such a system."""
-        commands = [f"mkdir -p {shlex.quote(str(folder))}" for folder in self.folders]
+        return run.open_session(job, self.tree, self._prepare, name)
+
+    def _prepare(self, shell: Shell) -> None:
+        """What an application expects on the board, and its program by the name suites call."""
+        make_folders(shell, self.folders)
         if self.program != DARKNETP:
-            commands.append(f"ln -sf {shlex.quote(self.program)} /{PROGRAM_FOLDER}/{DARKNETP}")
-        return run.open_session(job, self.tree, commands, name)
+            link = f"ln -sf {shlex.quote(self.program)} /{PROGRAM_FOLDER}/{DARKNETP}"
+            must(shell, link, SHELL_SECONDS, f"naming {self.program} {DARKNETP}")
 
 
 @dataclass(frozen=True)
@@ -122,24 +129,6 @@ class UpstreamOrigin:
         folders = pipeline.folders_of(app, summary)
         records = parts if app is None else (*parts, pipeline.part_of(app))
         return UpstreamProduct(tree, built, records, summary, folders)
-
-    def image(self, workspace: Workspace, board: Board) -> Path:
-        """What is written to the medium of a board that ``make flash`` is not for."""
-        return tree_of(workspace, board, self.release).root / upstream_of(board).image
-
-    def flash(self, job: Job, ask: Ask) -> None:
-        """``make flash`` with what was built last for the board.
-
-        Raises RequestError when nothing was, or another board's, EnvironmentFailed when it fails.
-        """
-        tree = self._tree(job)
-        with tree.locked(job.ui):
-            if (tree.note(BUILD) or {}).get("board") != job.board.name:
-                raise RequestError(
-                    f"in {tree.root} nothing is built for {job.board.name}",
-                    hint=f"./inv build --board {job.board.name} --source {NAME}",
-                )
-            flash(job, tree, ask)
 
     def _application(self, job: Job, options: BuildOptions, app: ForeignApp | None) -> Application:
         """What is put into the tree; from here on the board's core can map it."""
@@ -207,3 +196,7 @@ class UpstreamOrigin:
         """What ``make flash`` is; nothing where the board is flashed another way, or not."""
         tree = tree_of(workspace, board, self.release)
         return [shown(tree, flash_argv(board, self.release))] if board.flash.goal else []
+
+    def image_of(self, workspace: Workspace, board: Board) -> Path:
+        """Where the tree puts what is written to a disk."""
+        return tree_of(workspace, board, self.release).root / upstream_of(board).image
