@@ -14,7 +14,7 @@ cflags-y += $(NN_CFLAGS)
 # The dev kit forbids unaligned access. Rows of weights are unaligned vectors:
 # where the core lets user space access them (the default), do so.
 ifneq ($(filter CFG_SCTLR_ALIGNMENT_CHECK=n,$(file < $(TA_DEV_KIT_DIR)/host_include/conf.mk)),)
-cflags-remove-y += -mstrict-align
+cflags-remove-y += -mstrict-align -mno-unaligned-access
 endif
 
 subdirs-y += src

@@ -90,7 +90,8 @@ class Board(Table):
     @property
     def sources(self) -> tuple[Source, ...]:
         """The source packages of what is built for it."""
-        return tuple(part.source for part in (self.optee, self.firmware) if part is not None)
+        kernel = self.kernel.build if self.kernel else None
+        return tuple(p.source for p in (self.optee, self.firmware, kernel) if p is not None)
 
     @property
     def bootable(self) -> bool:

@@ -124,7 +124,7 @@ class Firmware(Table):
 class KernelBuild(Table):
     """A kernel from Debian's source with a small configuration."""
 
-    archive: str = Field(description="the source archive in the unpacked packages")
+    source: Source
     arch: str = Field(description="what the kernel's makefile calls the architecture")
     goal: str
     output: str
@@ -222,13 +222,22 @@ class Emulator(Table):
     arguments: tuple[str, ...] = Field(min_length=1)
     serials: tuple[ConsoleName, ...] = Field(min_length=1, description="order of its serial lines")
     kernel_arguments: str
-    payload: Payload | None = Field(
-        default=None, description="None: all is in the image, which cannot be saved for warm starts"
+    payload: Payload | None = Field(default=None, description="None: all is in the image")
+    warm_start: bool = Field(
+        default=True, description="whether the booted system can be saved before the payload"
     )
     disabled: tuple[str, ...] = Field(
         default=(), description="device tree nodes of hardware that is not emulated"
     )
     boot_seconds: float = Field(gt=0, description="deadline from reset to shell")
+
+    @model_validator(mode="after")
+    def saved_without_payload(self) -> Emulator:
+        if self.warm_start and self.payload is None:
+            raise ValueError(
+                "warm_start: a system that holds the payload cannot be saved before it"
+            )
+        return self
 
 
 class SimulatedMemory(Table):

@@ -97,8 +97,8 @@ class Common:
             dataset=pinned.dataset(self.dataset, Workspace.of_checkout().cache),
             ta_heap=_size("ta-heap", self.ta_heap),
             ta_stack=_size("ta-stack", self.ta_stack),
-            app=pinned.application(self.app),
             ssh_key=_public_keys(self.ssh_key),
+            app=pinned.application(self.app),
         )
 
 
@@ -239,12 +239,13 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
 def flash(common: Common, order: flashing.Order) -> None:
     """Build what a real board boots from and put it there; asks before it overwrites."""
     workspace, board = _checked(common)
-    origin, options = common.origin, common.build_options()
+    origin = common.origin
     if common.dry_run:
         _print_commands(common.ui, flashing.commands(workspace, board, origin, order))
         return
     flashing.check(board, origin, order)
     job = Job(workspace, board, common.ui, log_folder(workspace, board, "flash"), common.install)
+    options = common.build_options()
     origin.prepare(job, options, emulate=False)
     flashing.flash(job, origin, options, order)
 

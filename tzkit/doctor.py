@@ -103,10 +103,10 @@ def tools_for(board: Board, *, emulate: bool, foreign: bool = False) -> list[Too
         tools += FIRMWARE
     if board.kernel is not None and board.kernel.build is not None:
         tools += KERNEL
-    if foreign:
-        tools += FOREIGN
     if board.card is not None:
         tools += CARD
+    if foreign:
+        tools += FOREIGN
     if emulate and board.emulator is not None:
         tools.append(EMULATORS[board.emulator.program])
     return tools

@@ -110,10 +110,8 @@ def _kernel_argvs(board: Board, folder: Path) -> Iterator[list[str]]:
     if board.kernel is None or board.kernel.build is None:
         return
     source, output, options = (str(folder / name) for name in ("source", "build", "options"))
-    for goal in ("allnoconfig", board.kernel.build.goal):
-        yield kernel.make_argv(
-            board.kernel.build, board.arch, source, output, goal, options=options
-        )
+    for goal in (kernel.CONFIGURE, board.kernel.build.goal):
+        yield kernel.make_argv(board.kernel.build, board.arch, source, output, goal, options)
 
 
 def _entry(folder: Path) -> Entry:

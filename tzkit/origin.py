@@ -37,12 +37,12 @@ class Product(Protocol):
         """The data set on it."""
 
     @property
-    def program(self) -> str:
-        """What the program of the normal world is called on it."""
-
-    @property
     def disk_image(self) -> Path | None:
         """What is written to a card or disk of the real board, if it boots from one."""
+
+    @property
+    def program(self) -> str:
+        """What the program of the normal world is called on it."""
 
     def artifacts(self) -> Mapping[str, Path]:
         """The files, by names for people."""
@@ -111,12 +111,12 @@ class DebianProduct:
         return self.built.dataset
 
     @property
-    def program(self) -> str:
-        return self.built.program
-
-    @property
     def disk_image(self) -> Path | None:
         return self.built.image.files.get("sdcard") if self.built.image else None
+
+    @property
+    def program(self) -> str:
+        return self.built.program
 
     def artifacts(self) -> Mapping[str, Path]:
         files = {"trusted application": self.built.ta, self.program: self.built.darknetp}

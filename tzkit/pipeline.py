@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from tzkit import datasets, digits, doctor
 from tzkit.board import Board
-from tzkit.boardfile import Kernel, RootFs
-from tzkit.build import application, card, firmware, image, kernel, optee
-from tzkit.build.application import Application, TaMemory
+from tzkit.build import application, firmware, kernel, optee, packing
+from tzkit.build.application import TaMemory
+from tzkit.build.packing import Data, Extras, Made, pack
 from tzkit.datasets import Dataset, DatasetSummary
 from tzkit.emulator import Image
 from tzkit.errors import EnvironmentFailed, RequestError
@@ -18,10 +18,10 @@ from tzkit.foreign import OWN, training
 from tzkit.foreign import build as foreign
 from tzkit.foreign import dataset as foreign_dataset
 from tzkit.foreign.shape import ForeignApp, recognise
-from tzkit.job import Job, StageStep, link_latest
+from tzkit.job import Job, StageStep
 from tzkit.parts import Part, debian, git, sysroot
 from tzkit.parts.debian import Parts
-from tzkit.store import Entry, digest_of, digest_of_files, digest_of_tree, file_sha256
+from tzkit.store import Entry, digest_of_files, digest_of_tree, file_sha256
 from tzkit.suites.darknetp import TRAIN_ITERATIONS
 from tzkit.workspace import Workspace
 
@@ -86,18 +86,6 @@ def fetch(job: Job) -> Parts:
     return parts
 
 
-def fetch_app(job: Job, options: BuildOptions) -> ForeignApp | None:
-    """The application asked for, None for our own. Raises RequestError for another shape."""
-    if not git.is_url(options.app):
-        return local_app(options)
-    with job.stage("app", f"fetch: {options.app}") as stage:
-        wanted = git.parse(options.app)
-        cloned = git.clone(wanted, job.workspace.cache, job.runner, job.log("git"))
-        stage.cached = cloned.cached
-        stage.result = f"commit {cloned.commit}{', cached' if cloned.cached else ''}"
-    return recognise(cloned.path, options.app, cloned.commit)
-
-
 def fetch_loader(job: Job) -> Parts | None:
     """What starts the real board, if it can be had: an image is made without it all the same."""
     want, table = debian.wanted_loader(job.board), job.board.card
@@ -118,6 +106,18 @@ def fetch_loader(job: Job) -> Parts | None:
             )
             return None
     return parts
+
+
+def fetch_app(job: Job, options: BuildOptions) -> ForeignApp | None:
+    """The application asked for, None for our own. Raises RequestError for another shape."""
+    if not git.is_url(options.app):
+        return local_app(options)
+    with job.stage("app", f"fetch: {options.app}") as stage:
+        wanted = git.parse(options.app)
+        cloned = git.clone(wanted, job.workspace.cache, job.runner, job.log("git"))
+        stage.cached = cloned.cached
+        stage.result = f"commit {cloned.commit}{', cached' if cloned.cached else ''}"
+    return recognise(cloned.path, options.app, cloned.commit)
 
 
 def check_request(
@@ -163,15 +163,17 @@ def build(job: Job, options: BuildOptions) -> Build:
     """Fetch, build and pack."""
     dataset, _ = check_request(job.workspace, job.board, options)
     parts = fetch(job)
-    loader = fetch_loader(job)
     app = fetch_app(job, options)
+    loader = fetch_loader(job)
     memory = ta_memory(job.board, options, app)
     application.check_memory(job.board, memory)
     with job.stage("build", f"build: {_built(job.board, options)}") as stage:
         made = _build(job, parts, memory, app, stage)
-    with job.stage("image", f"image: {_packed(job.board)}") as stage:
+    with job.stage("image", f"image: {packing.title(job.board)}") as stage:
         data, summary = write_dataset(job, dataset, short=app is not None)
-        packed = _pack(job, made, data, _Extras(loader, options.ssh_key))
+        folders = folders_of(app, summary)
+        files = Data(data.path / DATASET_FILES, summary.root, data.key)
+        packed = pack(job, made, files, Extras(loader, options.ssh_key, folders))
         stage.cached = packed is None or packed.cached
     return Build(
         parts=parts if app is None else replace(parts, parts=(*parts.parts, part_of(app))),
@@ -182,7 +184,7 @@ def build(job: Job, options: BuildOptions) -> Build:
         darknetp=made.app.program,
         dataset=summary,
         program=made.app.names[0],
-        folders=folders_of(app, summary),
+        folders=folders,
     )
 
 
@@ -209,21 +211,9 @@ def _built(board: Board, options: BuildOptions) -> str:
     return ", ".join([*names, *ours])
 
 
-@dataclass(frozen=True)
-class _Made:
-    """The entries of the build stage; None for what a board's tables do not ask for."""
-
-    sysroot: Entry
-    optee: Entry | None
-    firmware: Entry | None
-    kernel: Entry | None
-    app: Application
-    host: Entry
-
-
 def _build(
     job: Job, parts: Parts, memory: TaMemory, app: ForeignApp | None, stage: StageStep
-) -> _Made:
+) -> Made:
     board = job.board
     root = sysroot.unpack(parts, job.store, job.runner, stage.step)
     core = boot = None
@@ -237,7 +227,7 @@ def _build(
     linux = None
     if board.kernel is not None:
         stage.update("kernel")
-        linux = kernel.build_kernel(job, board.kernel, root)
+        linux = kernel.build_kernel(job, board.kernel, parts, root)
     stage.update("darknetp")
     host = application.build_host(job, root)
     devkit = application.devkit_of(board, root, core)
@@ -248,99 +238,7 @@ def _build(
         built = foreign.build(job, app, memory, devkit, root)
     entries = (root, core, boot, linux, host, built)
     stage.cached = all(entry.cached for entry in entries if entry is not None)
-    return _Made(root, core, boot, linux, built, host)
-
-
-@dataclass(frozen=True)
-class _Packed:
-    """What the image stage made."""
-
-    image: Image
-    system_key: str
-    cached: bool
-
-
-def _packed(board: Board) -> str:
-    """What the image stage makes, for people."""
-    if board.rootfs is None:
-        return "data"
-    return "SD card" if board.card is not None else "base system, payload"
-
-
-@dataclass(frozen=True)
-class _Extras:
-    """What goes onto a card besides what is built."""
-
-    loader: Parts | None
-    ssh_key: Path | None
-
-
-def _pack(job: Job, made: _Made, data: Entry, extras: _Extras) -> _Packed | None:
-    """The files the board boots from; None when Debian gives no whole system."""
-    board = job.board
-    if board.rootfs is None or board.kernel is None or not made.firmware or not made.kernel:
-        return None
-    files = {
-        "firmware": made.firmware.path / firmware.IMAGE,
-        "kernel": made.kernel.path / kernel.IMAGE,
-    }
-    system = {"firmware": made.firmware.key, "kernel": made.kernel.key}
-    if board.card is not None and board.device_tree is not None:
-        tables = card.Tables(board.card, board.device_tree, board.rootfs, board.kernel)
-        return _pack_card(job, tables, made, data, extras, files, system)
-    return _pack_disks(job, board.rootfs, board.kernel, made, data, files, system)
-
-
-def _pack_disks(
-    job: Job,
-    rootfs: RootFs,
-    linux: Kernel,
-    made: _Made,
-    data: Entry,
-    files: dict[str, Path],
-    system: dict[str, str],
-) -> _Packed:
-    """A base system in memory, and a disk with the rest."""
-    modules = {image.BOOT: linux.load}
-    machine = job.board.emulator
-    if machine is not None and machine.payload is not None:
-        modules[image.PAYLOAD_GROUP] = machine.payload.modules
-    base = image.build_base(job, rootfs, modules, made.sysroot, made.host)
-    payload = image.build_payload(job, made.app, data.path / DATASET_FILES, data.key)
-    files |= {"initramfs": base.path / image.BASE, "payload": payload.path / image.PAYLOAD}
-    key = digest_of({**system, "base": base.key})
-    return _Packed(Image(files), key, base.cached and payload.cached)
-
-
-def _pack_card(
-    job: Job,
-    tables: card.Tables,
-    made: _Made,
-    data: Entry,
-    extras: _Extras,
-    files: dict[str, Path],
-    system: dict[str, str],
-) -> _Packed:
-    """An SD card, for the real board and the emulated one."""
-    initramfs = card.build_initramfs(job, tables.card, made.sysroot)
-    contents = card.Contents(
-        firmware=files["firmware"],
-        kernel=files["kernel"],
-        app=made.app,
-        resume=made.host.path / application.RESUME,
-        dataset=data.path / DATASET_FILES,
-        loader=extras.loader,
-        authorized_keys=extras.ssh_key,
-    )
-    packed = card.build_card(job, tables, contents, initramfs, made.sysroot)
-    link_latest(job.out, packed.path / card.IMAGE, packed.path / card.BLOCK_MAP)
-    files |= {
-        "initramfs": initramfs.path / image.BASE,
-        "sdcard": packed.path / card.IMAGE,
-        "device_tree": packed.path / card.TREE_FOR_EMULATOR,
-    }
-    key = digest_of({**system, "card": packed.key})
-    return _Packed(Image(files, tables.card.addresses), key, packed.cached)
+    return Made(root, core, boot, linux, built, host)
 
 
 def write_dataset(job: Job, dataset: Dataset, *, short: bool) -> tuple[Entry, DatasetSummary]:

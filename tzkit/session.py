@@ -89,7 +89,7 @@ def saved_system(job: Job, build: Build) -> Entry | None:
     None, with a line saying why, when this QEMU cannot save it.
     """
     machine = job.machine
-    if machine.payload is None:
+    if not machine.warm_start:
         return None
     version = job.runner.run([machine.program, "--version"], what="asking for QEMU's version")
     inputs = {
@@ -128,8 +128,7 @@ def _started(job: Job, build: Build, name: str, saved: Entry | None) -> Iterator
             shell.login_or_ready(None, timeout=SHELL_SECONDS)
         _refresh(shell)
         if job.machine.payload is not None:
-            _deliver(shell, job.machine.payload, build.dataset.root)
-        make_folders(shell, build.folders)
+            _deliver(shell, job.machine.payload, build.dataset.root, build.folders)
         tee = tee_version(shell)
         seconds = time.monotonic() - began
         yield Session(shell, target, emulator, lines, saved is not None, round(seconds, 3), tee)
@@ -169,13 +168,9 @@ def _refresh(shell: Shell) -> None:
     must(shell, command, SHELL_SECONDS, "setting clock and random pool")
 
 
-def make_folders(shell: Shell, folders: Sequence[PurePosixPath]) -> None:
-    """Make what an application expects to be there on the board."""
-    for folder in folders:
-        must(shell, f"mkdir -p {shlex.quote(str(folder))}", SHELL_SECONDS, f"making {folder}")
-
-
-def _deliver(shell: Shell, payload: Payload, root: PurePosixPath) -> None:
+def _deliver(
+    shell: Shell, payload: Payload, root: PurePosixPath, folders: Sequence[PurePosixPath]
+) -> None:
     """Put TA and program from the payload disk into place, and the data set at ``root``."""
     mount, folder = image.PAYLOAD_MOUNT, shlex.quote(str(root))
     steps = [
@@ -185,6 +180,7 @@ def _deliver(shell: Shell, payload: Payload, root: PurePosixPath) -> None:
     for place in (TA_FOLDER, PROGRAM_FOLDER):
         steps.append(f"cp -P {mount}/{place}/* /{place}/")
     steps += [f"mkdir -p {folder}", f"mount --bind {mount}/{image.PAYLOAD_DATA} {folder}"]
+    steps += [f"mkdir -p {shlex.quote(str(path))}" for path in folders]
     must(shell, " && ".join(steps), PAYLOAD_SECONDS, "mounting TA, darknetp and data")
 
 

@@ -94,10 +94,10 @@ class Task:
         """The pid of QEMU with a system in it."""
         return self.wait_for_program("qemu-system-aarch64", "-machine")
 
-    def end(self) -> Ended:
+    def end(self, longest: float = LONGEST_SECONDS) -> Ended:
         """Wait for the end."""
         try:
-            output, _ = self._popen.communicate(timeout=LONGEST_SECONDS)
+            output, _ = self._popen.communicate(timeout=longest)
         except subprocess.TimeoutExpired:
             self.kill()
             raise

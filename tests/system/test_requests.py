@@ -49,8 +49,8 @@ WRONG = {
 
 BROKEN_BOARDS = {
     "no_toml": ('title = "', "title = ", "Invalid"),
-    "unknown_key": ('arch = "arm64"', 'arch = "arm64"\ncolour = "red"', "colour: unknown key"),
-    "missing_key": ('arch = "arm64"', "", "arch: this key is missing"),
+    "unknown_key": ('start = "started', 'colour = "red"\nstart = "started', "colour: unknown key"),
+    "missing_key": ('heap = "4 MiB"', "", "ta.heap: this key is missing"),
     "odd_size": ('heap = "4 MiB"', 'heap = "lots"', "ta.heap: 'lots' is no size"),
     "too_large": ('heap = "4 MiB"', 'heap = "14 MiB"', "the secure memory leaves 13 MiB"),
 }

@@ -47,7 +47,7 @@ BROKEN = {
     "two kernels": (
         'image = "boot/',
         'build = {}\nimage = "boot/',
-        "kernel.build.archive: this key is missing",
+        "kernel.build.source: this key is missing",
     ),
     "unknown way to flash": ('kind = "none"', 'kind = "magic"', "flash.kind: "),
     "make without a goal": ('kind = "none"', 'kind = "make"', "kind 'make' needs a goal"),

@@ -96,6 +96,31 @@ def test_inconsistent_mirror_is_tried_again(tool: Path, tmp_path: Path) -> None:
     assert parts.binaries()[0].read_text() == "one\n"
 
 
+def test_lagging_updates_are_left_out_at_last(tool: Path, tmp_path: Path) -> None:
+    """The stand-in fails for as long as the updates are asked for."""
+    lagging = 'case "$*" in *"/!d"*) ;; *) echo "E: Mirror sync in progress?"; exit 25 ;; esac\n'
+    tool.write_text(STAND_IN.replace("for word; do\n", f"{lagging}for word; do\n", 1))
+    parts, _ = fetch(tmp_path)
+    assert runs(tool) == debian.ATTEMPTS
+    assert {part.origin for part in parts.parts} == {
+        "Debian trixie without updates",
+        "Debian trixie, source",
+    }
+
+
+def test_release_alone_keeps_only_its_own_line(tmp_path: Path) -> None:
+    apt = tmp_path / "etc/apt"
+    apt.mkdir(parents=True)
+    lines = [
+        f"deb mirror {suite} main" for suite in ("trixie", "trixie-updates", "trixie-security")
+    ]
+    (apt / "sources.list").write_text("".join(f"{line}\n" for line in lines))
+    argv = debian.mmdebstrap_argv(WANTED, Path("x"), alone=True)
+    hook = next(word for word in argv if "/!d" in word).removeprefix("--setup-hook=")
+    subprocess.run(["sh", "-c", hook, "exec", str(tmp_path)], check=True)
+    assert (apt / "sources.list").read_text().splitlines() == lines[:1]
+
+
 def test_mirror_that_stays_away_is_an_environment_error(tool: Path, tmp_path: Path) -> None:
     tool.write_text("#!/bin/sh\necho run >>$0.runs\necho Temporary failure resolving x\nexit 25\n")
     with pytest.raises(EnvironmentFailed, match="status 25") as failed:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tzkit.board import Board, load_board
-from tzkit.build import image, tree
-from tzkit.build.application import RESUME, TA_FILE, Application
+from tzkit.build import image
+from tzkit.build.application import DARKNETP, RESUME, TA_FILE, Application
 from tzkit.errors import DISK_FULL, EnvironmentFailed
 from tzkit.job import Job
 from tzkit.store import Entry
@@ -66,6 +67,7 @@ def sysroot(tmp_path: Path) -> Entry:
 def host(tmp_path: Path) -> Entry:
     (tmp_path / "host").mkdir()
     (tmp_path / "host" / RESUME).write_text("resume")
+    shutil.copy(HOST_PROGRAM, tmp_path / "host" / DARKNETP)
     return Entry(tmp_path / "host", "host-key", cached=False)
 
 
@@ -147,6 +149,20 @@ def test_equal_content_gives_equal_bytes(
     assert build_base(tmp_path / "two", board, sysroot, host) == first
 
 
+def test_base_has_the_libraries_of_the_program_that_comes_later(
+    tmp_path: Path, board: Board, sysroot: Entry, host: Entry
+) -> None:
+    assert board.rootfs is not None
+    linked = next(name for name in needed_by_host_program() if name.startswith("libc.so"))
+    (sysroot.path / "usr/bin/static").write_bytes(compiled("int alone;", tmp_path))
+    bare = board.model_copy(
+        update={"rootfs": board.rootfs.model_copy(update={"programs": ("usr/bin/static",)})}
+    )
+    root = unpack(build_base(tmp_path / "one", bare, sysroot, host), tmp_path / "root")
+    assert (root / "lib" / linked).is_file()
+    assert not (root / "bin" / DARKNETP).exists()
+
+
 def test_missing_library_is_named(
     tmp_path: Path, board: Board, sysroot: Entry, host: Entry
 ) -> None:
@@ -170,14 +186,14 @@ def test_payload_is_a_file_system_of_one_size(tmp_path: Path, board: Board) -> N
     payload = build_payload(tmp_path, board)
     assert payload.stat().st_size == image.PAYLOAD_SIZE
     for name, content in {
-        f"{tree.TA_FOLDER}/{TA_FILE}": b"ta",
-        f"{tree.PROGRAM_FOLDER}/program": b"elf",
+        f"{image.TA_FOLDER}/{TA_FILE}": b"ta",
+        f"{image.PROGRAM_FOLDER}/program": b"elf",
         f"{image.PAYLOAD_DATA}/image": bytes(range(256)),
     }.items():
         argv = ["/sbin/debugfs", "-R", f"cat /{name}", str(payload)]
         assert subprocess.run(argv, capture_output=True, check=True).stdout == content
     for name in ("second", "darknetp"):
-        argv = ["/sbin/debugfs", "-R", f"stat /{tree.PROGRAM_FOLDER}/{name}", str(payload)]
+        argv = ["/sbin/debugfs", "-R", f"stat /{image.PROGRAM_FOLDER}/{name}", str(payload)]
         said = subprocess.run(argv, capture_output=True, check=True).stdout
         assert b'Fast link dest: "program"' in said
 

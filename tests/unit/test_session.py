@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from tzkit import session
+from tzkit.boardfile import Payload
 from tzkit.console import Completed, Shell
 from tzkit.errors import TargetDied
 
@@ -51,11 +52,14 @@ def test_session_without_clock_and_randomness_is_none() -> None:
     assert (died.value.kind, died.value.log) == ("setup", Path("normal.log"))
 
 
-def test_folders_of_an_application_are_made() -> None:
+def test_folders_of_an_application_are_made_where_it_looks_for_them() -> None:
     listener = Listener()
+    payload = Payload(device="/dev/vda")
     folders = (PurePosixPath("/media/results"), PurePosixPath("/root/my backup"))
-    session.make_folders(cast(Shell, listener), folders)
-    assert listener.commands == ["mkdir -p /media/results", "mkdir -p '/root/my backup'"]
+    session._deliver(cast(Shell, listener), payload, PurePosixPath("/root"), folders)
+    steps = listener.commands[-1].split(" && ")
+    mounted = next(n for n, step in enumerate(steps) if step.startswith("mount --bind "))
+    assert steps[mounted + 1 :] == ["mkdir -p /media/results", "mkdir -p '/root/my backup'"]
 
 
 def test_linux_without_optee_is_told() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 from upstream_tree import Work, Worker, worker
 
 from tzkit.errors import EnvironmentFailed, RequestError
@@ -34,6 +35,19 @@ def test_questions_are_asked_in_order_and_answered(hikey: Work) -> None:
         "Then press enter to continue flashing",
     ]
     assert "fastboot flash boot" in hikey.job.log("flash").read_text()
+
+
+def test_nobody_else_works_in_the_tree_meanwhile(hikey: Work) -> None:
+    lock = FileLock(hikey.tree.root.parent / f".{hikey.tree.root.name}.lock", timeout=0)
+    tried: list[str] = []
+
+    def ask(question: str) -> None:
+        tried.append(question)
+        with pytest.raises(Timeout):
+            lock.acquire()
+
+    flash(hikey.job, hikey.tree, ask)
+    assert tried
 
 
 def test_failure_is_told(hikey: Work) -> None:

@@ -32,7 +32,7 @@ def board(name: str) -> Board:
         # ceil(heap / span) + ceil(stack / span) + 4 parameters + 4 to spare
         ("juno", TaMemory(64 * KIB, 4 * MIB), 2 + 1 + 4 + 4),
         ("juno", DARKNETZ, 5 + 1 + 4 + 4),
-        ("qemu_v7", DARKNETZ, 10 + 1 + 4 + 4),
+        ("stm32mp1", DARKNETZ, 10 + 1 + 4 + 4),
         ("juno", TaMemory(64 * KIB, 4 * MIB + 4096), 3 + 1 + 4 + 4),
         ("hikey", TaMemory(64 * KIB, 4 * MIB), 16),  # never less than its default
     ],

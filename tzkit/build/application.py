@@ -14,7 +14,7 @@ from tzkit.boardfile import PAGE
 from tzkit.build.toolchain import PREFIXES, compiler_version
 from tzkit.errors import RequestError
 from tzkit.job import Job
-from tzkit.store import Entry, digest_of_tree, file_sha256, write_whole
+from tzkit.store import Entry, digest_of_tree, write_whole
 from tzkit.templates import render
 from tzkit.units import show_size
 from tzkit.workspace import Workspace
@@ -79,13 +79,6 @@ class Application:
     program: Path
     names: tuple[str, ...]
     cached: bool
-
-    def digests(self) -> dict[str, str]:
-        """Over what it puts on a board: names and contents."""
-        return {
-            "ta": f"{self.ta.name} {file_sha256(self.ta)}",
-            "program": f"{' '.join(self.names)} {file_sha256(self.program)}",
-        }
 
 
 def render_header(

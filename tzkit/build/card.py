@@ -10,18 +10,17 @@ from __future__ import annotations
 import functools
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tzkit.board import Board
 from tzkit.boardfile import Card, DeviceTree, Kernel, RootFs
 from tzkit.build import devicetree
 from tzkit.build import tree as trees
 from tzkit.build.application import RESUME, Application
-from tzkit.build.image import BASE, BOOT, READY_TEXT
+from tzkit.build.image import BASE, BOOT, READY_TEXT, put_application
 from tzkit.build.tree import (
     PROGRAM_FOLDER,
     copy,
-    install_application,
     install_modules,
     install_programs,
     lay_out,
@@ -68,21 +67,24 @@ class Contents:
 
     firmware: Path
     kernel: Path
+    initramfs: Path
     app: Application
     resume: Path
     dataset: Path
+    root: PurePosixPath  # where the data set is on the card
+    folders: tuple[PurePosixPath, ...]  # further ones that the application expects
     loader: Parts | None  # what starts the real board, where it could be had
     authorized_keys: Path | None  # public keys that may log in over SSH
 
-    def digests(self) -> dict[str, str | None]:
-        files = {name: path for name, path in vars(self).items() if isinstance(path, Path)}
-        hashed: dict[str, str | None] = {
-            name: digest_of_tree(path) if path.is_dir() else file_sha256(path)
-            for name, path in files.items()
-        }
+    def digests(self) -> dict[str, object]:
+        """What a card depends on."""
+        files = [self.firmware, self.kernel, self.initramfs, self.resume, self.app.ta]
+        files += [self.app.program, *([self.authorized_keys] if self.authorized_keys else [])]
         return {
-            **hashed,
-            **self.app.digests(),
+            "files": [file_sha256(path) for path in files],
+            "names": list(self.app.names),
+            "dataset": [digest_of_tree(self.dataset), str(self.root)],
+            "folders": [str(folder) for folder in self.folders],
             "loader": self.loader.binaries_key() if self.loader else None,
         }
 
@@ -112,9 +114,7 @@ def build_initramfs(job: Job, card: Card, sysroot: Entry) -> Entry:
     return job.store.get("initramfs", inputs, make)
 
 
-def build_card(
-    job: Job, tables: Tables, contents: Contents, initramfs: Entry, sysroot: Entry
-) -> Entry:
+def build_card(job: Job, tables: Tables, contents: Contents, sysroot: Entry) -> Entry:
     """``IMAGE``, ``BLOCK_MAP`` and ``TREE_FOR_EMULATOR`` in the returned entry."""
     card = tables.card
     config = render_config(job.workspace, tables)
@@ -125,7 +125,6 @@ def build_card(
         "tables": tables.dump(),
         "emulator": job.board.emulator.model_dump(mode="json") if job.board.emulator else None,
         "contents": contents.digests(),
-        "initramfs": initramfs.key,
         "sysroot": sysroot.key,
         "code": _code(),
     }
@@ -136,11 +135,11 @@ def build_card(
         tree = destination / "tree"
         boot, root = tree / "boot", tree / "root"
         boot.mkdir(parents=True)
-        _fill_boot(tables, contents, initramfs.path / BASE, sysroot.path, boot, job.runner)
+        _fill_boot(tables, contents, sysroot.path, boot, job.runner)
         write(boot / Path(card.config).stem, config)
         write(boot / KERNEL_ARGUMENTS, f"{card.kernel_arguments}\n")
         _fill_root(job, tables, contents, init, sysroot.path, root)
-        _emulated_tree(job, tables, boot, initramfs.path / BASE, destination / TREE_FOR_EMULATOR)
+        _emulated_tree(job, tables, boot, contents.initramfs, destination / TREE_FOR_EMULATOR)
         write_whole(destination / LAYOUT, layout)
         (destination / PARTS).mkdir()
         run = functools.partial(job.runner.run, log=log, hint=_room(card))
@@ -207,12 +206,11 @@ def _room(card: Card) -> str:
 
 
 def _fill_boot(
-    tables: Tables, contents: Contents, initramfs: Path, sysroot: Path, boot: Path, runner: Runner
+    tables: Tables, contents: Contents, sysroot: Path, boot: Path, runner: Runner
 ) -> None:
     """What the loader reads: its own files where there are any, then ours."""
-    built = {"firmware": contents.firmware, "kernel": contents.kernel, "initramfs": initramfs}
     for name, file in tables.card.files.items():
-        shutil.copyfile(built[name], boot / file)
+        shutil.copyfile(getattr(contents, name), boot / file)
     devicetree.write_trees(tables.device_tree, sysroot, boot, runner)
     if contents.loader is not None:
         _unpack_loader(tables.card, contents.loader, boot, runner)
@@ -234,11 +232,13 @@ def _fill_root(
 ) -> None:
     """The whole system of the card, our application and the data set in it."""
     lay_out(root)
-    install_programs(tables.rootfs, sysroot, root)
+    install_programs(tables.rootfs, sysroot, root, contents.app.program)
     groups = {ROOT: tables.card.modules, BOOT: tables.kernel.load, NETWORK: tables.card.network}
     install_modules(groups, sysroot, root, job.runner)
-    shutil.copytree(contents.dataset, root / "root", dirs_exist_ok=True)
-    install_application(contents.app, root)
+    put_application(contents.app, root)
+    shutil.copytree(contents.dataset, root / contents.root.relative_to("/"), dirs_exist_ok=True)
+    for folder in contents.folders:
+        (root / folder.relative_to("/")).mkdir(parents=True, exist_ok=True)
     copy(contents.resume, root / PROGRAM_FOLDER / RESUME, 0o755)
     write(root / "sbin/init", init, 0o755)
     udhcpc = render(job.workspace.templates, "udhcpc.j2")

@@ -15,13 +15,15 @@ from pathlib import Path
 
 from tzkit.boardfile import RootFs
 from tzkit.build import tree as trees
-from tzkit.build.application import RESUME, Application
+from tzkit.build.application import DARKNETP, RESUME, Application
 from tzkit.build.tree import (
+    PROGRAM_FOLDER,
+    TA_FOLDER,
     copy,
-    install_application,
     install_modules,
     install_programs,
     lay_out,
+    libraries,
     load_modules,
     pack_cpio,
     write,
@@ -53,9 +55,10 @@ def build_base(
 ) -> Entry:
     """The initramfs, ``BASE`` in the returned entry; ``modules`` are groups of kernel modules."""
     init = render_init(job.workspace)
-    resume = host.path / RESUME
+    resume, darknetp = host.path / RESUME, host.path / DARKNETP
     inputs = {
         "init": init,
+        "libraries": sorted(libraries([darknetp], sysroot.path)),
         "rootfs": rootfs.model_dump(mode="json"),
         "modules": {group: list(names) for group, names in modules.items()},
         "sysroot": sysroot.key,
@@ -66,7 +69,7 @@ def build_base(
     def make(destination: Path) -> None:
         root = destination / "root"
         lay_out(root)
-        install_programs(rootfs, sysroot.path, root)
+        install_programs(rootfs, sysroot.path, root, darknetp)
         install_modules(modules, sysroot.path, root, job.runner)
         copy(resume, root / "usr/bin" / RESUME, 0o755)
         write(root / "init", init, 0o755)
@@ -85,7 +88,8 @@ def build_payload(job: Job, app: Application, dataset: Path, dataset_key: str) -
     would take seconds under emulation.
     """
     inputs = {
-        **app.digests(),
+        "ta": [app.ta.name, file_sha256(app.ta)],
+        "program": [app.names, file_sha256(app.program)],
         "dataset": dataset_key,
         "code": file_sha256(Path(__file__)),
     }
@@ -93,7 +97,7 @@ def build_payload(job: Job, app: Application, dataset: Path, dataset_key: str) -
     def make(destination: Path) -> None:
         tree = destination / "tree"
         shutil.copytree(dataset, tree / PAYLOAD_DATA)
-        install_application(app, tree)
+        put_application(app, tree)
         job.runner.run(
             ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-E",
              "root_owner=0:0", "-d", tree, destination / PAYLOAD, f"{PAYLOAD_SIZE >> 20}M"],
@@ -103,3 +107,11 @@ def build_payload(job: Job, app: Application, dataset: Path, dataset_key: str) -
         shutil.rmtree(tree)
 
     return job.store.get("payload", inputs, make)
+
+
+def put_application(app: Application, root: Path) -> None:
+    """Put TA and program where OP-TEE and people look for them, under all their names."""
+    copy(app.ta, root / TA_FOLDER / app.ta.name, 0o444)
+    copy(app.program, root / PROGRAM_FOLDER / app.names[0], 0o755)
+    for name in app.names[1:]:
+        (root / PROGRAM_FOLDER / name).symlink_to(app.names[0])

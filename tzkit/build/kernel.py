@@ -9,20 +9,27 @@ import shutil
 from pathlib import Path
 
 from tzkit.boardfile import Arch, Kernel, KernelBuild
+from tzkit.build.source import unpack_source
 from tzkit.build.toolchain import PREFIXES, compiler_version
 from tzkit.errors import EnvironmentFailed
 from tzkit.job import Job
+from tzkit.parts.debian import Parts
 from tzkit.parts.sysroot import find
 from tzkit.store import Entry, file_sha256, write_whole
 
 IMAGE = "kernel"
+CONFIGURE = "allnoconfig"
+# Built in whatever place at whatever time, equal sources are to give equal kernels.
+REPRODUCIBLE = (
+    "KBUILD_BUILD_TIMESTAMP=1970-01-01", "KBUILD_BUILD_USER=tzkit", "KBUILD_BUILD_HOST=tzkit",
+)  # fmt: skip
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-def build_kernel(job: Job, kernel: Kernel, sysroot: Entry) -> Entry:
+def build_kernel(job: Job, kernel: Kernel, parts: Parts, sysroot: Entry) -> Entry:
     """The kernel, ``IMAGE`` in the returned entry."""
     if kernel.build is not None:
-        return _compiled(job, kernel.build, sysroot.path)
+        return _compiled(job, kernel.build, parts)
     packed = find(sysroot.path, kernel.image or "")
     inputs = {"image": file_sha256(packed), "plain": kernel.plain}
 
@@ -36,22 +43,22 @@ def build_kernel(job: Job, kernel: Kernel, sysroot: Entry) -> Entry:
 
 
 def make_argv(
-    build: KernelBuild, arch: Arch, source: str, output: str, *goals: str, options: str = ""
+    build: KernelBuild, arch: Arch, source: str, output: str, goal: str, options: str
 ) -> list[str]:
-    """A make command in the kernel's source tree."""
-    chosen = [f"KCONFIG_ALLCONFIG={options}"] if options else []
+    """A make command in the kernel's source tree; ``options`` is the file that lists them."""
     return [
         "make", "-C", source, f"-j{os.cpu_count() or 1}", f"O={output}",
-        f"ARCH={build.arch}", f"CROSS_COMPILE={PREFIXES[arch]}", *chosen, *goals,
+        f"ARCH={build.arch}", f"CROSS_COMPILE={PREFIXES[arch]}", *REPRODUCIBLE,
+        f"KCONFIG_ALLCONFIG={options}", goal,
     ]  # fmt: skip
 
 
-def _compiled(job: Job, build: KernelBuild, sysroot: Path) -> Entry:
+def _compiled(job: Job, build: KernelBuild, parts: Parts) -> Entry:
     runner, log, arch = job.runner, job.log("kernel"), job.board.arch
-    archive = find(sysroot, build.archive)
+    source = parts.source(build.source)
     inputs = {
         "build": build.model_dump(mode="json"),
-        "archive": file_sha256(archive),
+        "source": file_sha256(source),
         "compiler": compiler_version(arch, runner),
     }
 
@@ -59,17 +66,12 @@ def _compiled(job: Job, build: KernelBuild, sysroot: Path) -> Entry:
         tree, output = destination / "source", destination / "build"
         options = destination / "options"
         log.unlink(missing_ok=True)
-        tree.mkdir()
-        runner.run(
-            ["tar", "-x", "-f", archive, "-C", tree, "--strip-components=1"],
-            what=f"unpacking {archive.name}",
-            log=log,
-        )
+        unpack_source(source, tree, runner, log)
         write_whole(options, "".join(f"CONFIG_{name}=y\n" for name in build.options))
-        for goals in (("allnoconfig",), (build.goal,)):
-            argv = make_argv(build, arch, str(tree), str(output), *goals, options=str(options))
+        for goal in (CONFIGURE, build.goal):
+            argv = make_argv(build, arch, str(tree), str(output), goal, str(options))
             runner.run(argv, what="building the kernel", log=log)
-        _check_options(build, output / ".config")
+            _check_options(build, output / ".config")
         (output / build.output).rename(destination / IMAGE)
         for folder in (tree, output):
             shutil.rmtree(folder)

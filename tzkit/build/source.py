@@ -14,7 +14,7 @@ from tzkit.process import Runner
 def unpack_source(dsc: Path, tree: Path, runner: Runner, log: Path) -> None:
     """Unpack a source package into ``tree``, Debian's patches applied."""
     runner.run(
-        ["dpkg-source", "--no-check", "--extract", dsc, tree],
+        ["dpkg-source", "--no-check", "--no-copy", "--extract", dsc, tree],
         what=f"unpacking {dsc.name}",
         log=log,
     )

@@ -15,7 +15,6 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
 from tzkit.boardfile import RootFs
-from tzkit.build.application import Application
 from tzkit.parts.sysroot import MODULES, find, find_all, modules_for
 from tzkit.process import Runner
 
@@ -25,7 +24,7 @@ MODULE_FOLDER = "/lib/modules"
 MODULE_LISTS = "etc/modules"
 FOLDERS = (
     "dev", "etc", "media", "payload", "proc", "root", "run", "sys", "tmp",
-    "usr/bin", "usr/sbin", "usr/lib/modules", "var/lib/tee",
+    "usr/bin", "usr/sbin", "usr/lib/modules", "usr/lib/optee_armtz", "var/lib/tee",
 )  # fmt: skip
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "var/run": "../run"}
 EPOCH = 1  # time stamp of every file: equal inputs give equal archives
@@ -44,12 +43,15 @@ def lay_out(root: Path) -> None:
         (root / name).symlink_to(target)
 
 
-def install_programs(rootfs: RootFs, sysroot: Path, root: Path) -> None:
-    """What a board file names of the packages, and the libraries it needs."""
+def install_programs(rootfs: RootFs, sysroot: Path, root: Path, *guests: Path) -> None:
+    """What a board file names of the packages, and the libraries it needs.
+
+    ``guests`` are programs that come later, whose libraries are to be there already.
+    """
     programs = [find(sysroot, pattern) for pattern in rootfs.programs]
     for program in programs:
         copy(program, root / program.relative_to(sysroot), 0o755)
-    for name, library in _libraries(programs, sysroot).items():
+    for name, library in libraries([*programs, *guests], sysroot).items():
         copy(library, root / "usr/lib" / name, 0o755)
     for pattern in rootfs.trusted_applications:
         for path in find_all(sysroot, pattern):
@@ -59,15 +61,7 @@ def install_programs(rootfs: RootFs, sysroot: Path, root: Path) -> None:
             copy(path, root / path.relative_to(sysroot), 0o644)
 
 
-def install_application(app: Application, root: Path) -> None:
-    """The TA where OP-TEE looks for it, the program under all its names."""
-    copy(app.ta, root / TA_FOLDER / app.ta.name, 0o444)
-    copy(app.program, root / PROGRAM_FOLDER / app.names[0], 0o755)
-    for name in app.names[1:]:
-        (root / PROGRAM_FOLDER / name).symlink_to(app.names[0])
-
-
-def _libraries(programs: Iterable[Path], sysroot: Path) -> dict[str, Path]:
+def libraries(programs: Iterable[Path], sysroot: Path) -> dict[str, Path]:
     """The shared libraries these programs need, and those need, by name."""
     found: dict[str, Path] = {}
     waiting = list(programs)

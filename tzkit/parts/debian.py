@@ -33,6 +33,7 @@ SOURCES = "source"
 ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
 DEADLINE_SECONDS = 1800.0
+INCONSISTENT = "Mirror sync in progress"  # apt's words for a mirror whose lists do not fit
 FORMAT = 2
 
 
@@ -105,8 +106,11 @@ def wanted_loader(board: Board) -> Wanted | None:
     )
 
 
-def mmdebstrap_argv(want: Wanted, destination: Path) -> list[str]:
-    """The command that fetches everything below ``destination``."""
+def mmdebstrap_argv(want: Wanted, destination: Path, *, alone: bool = False) -> list[str]:
+    """The command that fetches everything below ``destination``.
+
+    ``alone``: from the release alone, without its updates, whose lists a mirror may lag behind on.
+    """
     binaries = shlex.quote(str(destination / BINARIES))
     argv = [
         "mmdebstrap",
@@ -117,6 +121,8 @@ def mmdebstrap_argv(want: Wanted, destination: Path) -> list[str]:
     ]
     if want.component:
         argv.append(f"--components=main,{want.component}")
+    if alone:
+        argv.append(f"--setup-hook=sed -i '/ {want.suite} /!d' \"$1\"/etc/apt/sources.list")
     if want.sources:
         argv += _source_hooks(want, shlex.quote(str(destination / SOURCES)))
     argv += [
@@ -177,12 +183,14 @@ def fetch(want: Wanted, cache: Path, runner: Runner, log: Path, step: Step) -> t
 
 
 def _download(want: Wanted, destination: Path, runner: Runner, log: Path, step: Step) -> None:
-    argv = mmdebstrap_argv(want, destination)
+    alone = False
     for attempt in range(1, want.attempts + 1):
         for folder in (BINARIES, SOURCES):
             shutil.rmtree(destination / folder, ignore_errors=True)
             (destination / folder).mkdir(parents=True)
-        step.update(f"Debian {want.suite}, {len(want.packages)} packages, try {attempt}")
+        argv = mmdebstrap_argv(want, destination, alone=alone)
+        what = f"{_origin(want, alone)}, {len(want.packages)} packages"
+        step.update(f"{what}, try {attempt}")
         log.unlink(missing_ok=True)
         try:
             runner.run(argv, what="fetching Debian packages", log=log, timeout=DEADLINE_SECONDS)
@@ -190,14 +198,18 @@ def _download(want: Wanted, destination: Path, runner: Runner, log: Path, step: 
         except EnvironmentFailed as error:
             if attempt == want.attempts or not log.exists() or no_room(error.advice):
                 raise
+            alone = attempt + 1 == want.attempts and INCONSISTENT in log.read_text(errors="replace")
             step.update(f"try {attempt} failed, again in {PAUSE_SECONDS:.0f} s")
             time.sleep(PAUSE_SECONDS)
-    parts = _describe(want, destination)
+    parts = _describe(want, destination, _origin(want, alone))
     write_whole(destination / MANIFEST, json.dumps([asdict(part) for part in parts], indent=1))
 
 
-def _describe(want: Wanted, destination: Path) -> list[Part]:
-    origin = f"Debian {want.suite}"
+def _origin(want: Wanted, alone: bool) -> str:
+    return f"Debian {want.suite}" + (" without updates" if alone else "")
+
+
+def _describe(want: Wanted, destination: Path, origin: str) -> list[Part]:
     parts = []
     for path in sorted((destination / BINARIES).glob("*.deb")):
         name, version, _ = unquote(path.stem).split("_")

@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from tzkit import doctor, dryrun, pipeline
 from tzkit.board import Board
 from tzkit.build.application import DARKNETP, check_memory
-from tzkit.console import Shell
 from tzkit.datasets import Dataset, DatasetSummary
 from tzkit.doctor import Tool
 from tzkit.foreign import OWN
@@ -21,7 +20,7 @@ from tzkit.job import Job
 from tzkit.parts import Part
 from tzkit.pipeline import BuildOptions
 from tzkit.process import quoted
-from tzkit.session import SHELL_SECONDS, Session, make_folders, must
+from tzkit.session import Session
 from tzkit.upstream import fetch, host, run
 from tzkit.upstream.application import Application, foreign_application, own_application
 from tzkit.upstream.build import (
@@ -71,14 +70,10 @@ class UpstreamProduct:
         self, job: Job, *, cold: bool, name: str = ""
     ) -> AbstractContextManager[Session]:
         """Always from reset: nothing is saved of such a system."""
-        return run.open_session(job, self.tree, self._prepare, name)
-
-    def _prepare(self, shell: Shell) -> None:
-        """What an application expects on the board, and its program by the name suites call."""
-        make_folders(shell, self.folders)
+        commands = [f"mkdir -p {shlex.quote(str(folder))}" for folder in self.folders]
         if self.program != DARKNETP:
-            link = f"ln -sf {shlex.quote(self.program)} /{PROGRAM_FOLDER}/{DARKNETP}"
-            must(shell, link, SHELL_SECONDS, f"naming {self.program} {DARKNETP}")
+            commands.append(f"ln -sf {shlex.quote(self.program)} /{PROGRAM_FOLDER}/{DARKNETP}")
+        return run.open_session(job, self.tree, commands, name)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import contextlib
 import select
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,7 +24,7 @@ from tzkit.console import Shell, Target, socket_line
 from tzkit.console.console import SerialLine
 from tzkit.errors import EnvironmentFailed, RequestError
 from tzkit.job import Job
-from tzkit.session import Session, tee_version
+from tzkit.session import SHELL_SECONDS, Session, must, tee_version
 from tzkit.terminal import Terminal
 from tzkit.upstream.build import variables
 from tzkit.upstream.host import environment
@@ -107,11 +107,11 @@ def run_argv(board: Board, release: str, ports: Mapping[ConsoleName, object]) ->
 
 @contextlib.contextmanager
 def open_session(
-    job: Job, tree: Tree, prepare: Callable[[Shell], None] = lambda shell: None, name: str = ""
+    job: Job, tree: Tree, commands: Sequence[str] = (), name: str = ""
 ) -> Iterator[Session]:
     """A session that ends with the block, however that ends. Call from the main thread.
 
-    ``prepare`` is called when the shell answers. Raises TargetDied when the system does
+    ``commands`` are run on the board before anything else. Raises TargetDied when the system does
     not come up, EnvironmentFailed when QEMU does not.
     """
     board, run, suffix = job.board, run_of(job.board), f"-{name}" if name else ""
@@ -141,7 +141,8 @@ def open_session(
         shell = Shell(target)
         shell.login(board.login.prompt, board.login.user, timeout=run.boot_seconds)
         tee = tee_version(shell)
-        prepare(shell)
+        for command in commands:
+            must(shell, command, SHELL_SECONDS, "preparing the board")
         seconds = round(time.monotonic() - began, 3)
         yield Session(shell, target, terminal, lines, False, seconds, tee)
 
