@@ -84,6 +84,9 @@ FOREIGN = (
 DEVELOPMENT = (
     Tool("/usr/include/cmocka.h", "libcmocka-dev", "native tests"),
     Tool("/usr/include/stb/stb_image.h", "libstb-dev", "native tests of darknetp"),
+    Tool("cmake", "cmake", "tests of --source upstream"),
+    Tool("nc", "netcat-openbsd", "tests of --source upstream"),
+    Tool("rsync", "rsync", "tests of --source upstream"),
 )
 
 

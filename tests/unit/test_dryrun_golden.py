@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What ``--dry-run`` shows, for every board and both sources, held by golden files.
 
-After a change that is meant: ``TZKIT_REGENERATE=1 ./inv test``, then
-read the difference.
+After a change that is meant: ``TZKIT_REGENERATE=1 ./inv test``, then read the difference.
 """
 
 from __future__ import annotations

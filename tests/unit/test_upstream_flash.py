@@ -6,12 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 from upstream_tree import Work, Worker, worker
 
 from tzkit.errors import EnvironmentFailed, RequestError
-from tzkit.upstream.build import BUILD
-from tzkit.upstream.flash import answers, check_flash, flash
-from tzkit.upstream.origin import UpstreamOrigin
+from tzkit.upstream.flash import check_flash, flash
 
 
 @pytest.fixture
@@ -36,6 +35,19 @@ def test_questions_are_asked_in_order_and_answered(hikey: Work) -> None:
         "Then press enter to continue flashing",
     ]
     assert "fastboot flash boot" in hikey.job.log("flash").read_text()
+
+
+def test_nobody_else_works_in_the_tree_meanwhile(hikey: Work) -> None:
+    lock = FileLock(hikey.tree.root.parent / f".{hikey.tree.root.name}.lock", timeout=0)
+    tried: list[str] = []
+
+    def ask(question: str) -> None:
+        tried.append(question)
+        with pytest.raises(Timeout):
+            lock.acquire()
+
+    flash(hikey.job, hikey.tree, ask)
+    assert tried
 
 
 def test_failure_is_told(hikey: Work) -> None:
@@ -72,30 +84,6 @@ def test_nobody_there_and_no_yes(hikey: Work) -> None:
         check_flash(hikey.job.board, yes=False, person=False)
     assert refused.value.hint is not None and "--yes" in refused.value.hint
     check_flash(hikey.job.board, yes=False, person=True)
-
-
-def test_nothing_is_flashed_that_was_not_built_for_the_board(hikey: Work) -> None:
-    origin = UpstreamOrigin()
-    asked: list[str] = []
-    for note in ({}, {"board": "hikey_other"}):
-        hikey.tree.write_note(BUILD, note)
-        with pytest.raises(RequestError, match="nothing is built for hikey") as refused:
-            origin.flash(hikey.job, asked.append)
-        assert refused.value.hint == "./inv build --board hikey --source upstream"
-    hikey.tree.write_note(BUILD, {"board": "hikey"})
-    origin.flash(hikey.job, asked.append)
-    assert len(asked) == 4
-
-
-def test_yes_answers_at_once_and_a_person_when_it_is_done(
-    hikey: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: list[str] = []
-    monkeypatch.setattr(hikey.job.ui.console, "input", shown.append)
-    answers(hikey.job.ui, yes=True)("Power on?")
-    assert shown == []
-    answers(hikey.job.ui, yes=False)("Power on?")
-    assert "Power on?" in shown[0]
 
 
 def test_board_that_is_flashed_another_way(work_for: Worker) -> None:

@@ -15,7 +15,6 @@ from tzkit.board import Board
 from tzkit.errors import EnvironmentFailed, RequestError
 from tzkit.job import Job
 from tzkit.terminal import Terminal
-from tzkit.ui import Ui
 from tzkit.upstream.build import variables
 from tzkit.upstream.host import environment
 from tzkit.upstream.tree import Tree
@@ -54,18 +53,6 @@ def check_flash(board: Board, *, yes: bool, person: bool) -> None:
         )
 
 
-def answers(ui: Ui, *, yes: bool) -> Ask:
-    """How questions are answered: when the person at the terminal says so, or at once."""
-
-    def ask(question: str) -> None:
-        if yes:
-            ui.say(f"  {question}: taken to be done (--yes)")
-        else:
-            ui.console.input(f"  {question} ")
-
-    return ask
-
-
 def flash(job: Job, tree: Tree, ask: Ask) -> None:
     """Flash the board with what was built.
 
@@ -76,13 +63,14 @@ def flash(job: Job, tree: Tree, ask: Ask) -> None:
     argv = flash_argv(board, tree.release)
     log = job.log("flash")
     log.unlink(missing_ok=True)
-    terminal = Terminal.start(job.runner, argv, cwd=tree.build, log=log, env=environment())
-    try:
-        _answer(terminal, board, ask)
-        status = terminal.wait(ANSWER_SECONDS, f"make {board.flash.goal}")
-        how = terminal.ended()
-    finally:
-        terminal.stop()
+    with tree.locked(job.ui):
+        terminal = Terminal.start(job.runner, argv, cwd=tree.build, log=log, env=environment())
+        try:
+            _answer(terminal, board, ask)
+            status = terminal.wait(ANSWER_SECONDS, f"make {board.flash.goal}")
+            how = terminal.ended()
+        finally:
+            terminal.stop()
     if status:
         raise EnvironmentFailed(
             f"'make {board.flash.goal}' failed: {how}",

@@ -14,7 +14,6 @@ from tzkit.board import Board
 from tzkit.build.application import DARKNETP, check_memory
 from tzkit.datasets import Dataset, DatasetSummary
 from tzkit.doctor import Tool
-from tzkit.errors import RequestError
 from tzkit.foreign import OWN
 from tzkit.foreign.shape import ForeignApp
 from tzkit.job import Job
@@ -25,7 +24,6 @@ from tzkit.session import Session
 from tzkit.upstream import fetch, host, run
 from tzkit.upstream.application import Application, foreign_application, own_application
 from tzkit.upstream.build import (
-    BUILD,
     PROGRAM_FOLDER,
     Built,
     DataFiles,
@@ -34,7 +32,7 @@ from tzkit.upstream.build import (
     shown,
     toolchains_argv,
 )
-from tzkit.upstream.flash import Ask, flash, flash_argv
+from tzkit.upstream.flash import flash_argv
 from tzkit.upstream.memory import check_medium, with_page_tables
 from tzkit.upstream.releases import NEWEST, STRICT_COMPILER, check_release, since
 from tzkit.upstream.tree import Tree, tree_of, upstream_of
@@ -126,24 +124,6 @@ class UpstreamOrigin:
         folders = pipeline.folders_of(app, summary)
         records = parts if app is None else (*parts, pipeline.part_of(app))
         return UpstreamProduct(tree, built, records, summary, folders)
-
-    def image(self, workspace: Workspace, board: Board) -> Path:
-        """What is written to the medium of a board that ``make flash`` is not for."""
-        return tree_of(workspace, board, self.release).root / upstream_of(board).image
-
-    def flash(self, job: Job, ask: Ask) -> None:
-        """``make flash`` with what was built last for the board.
-
-        Raises RequestError when nothing was, or another board's, EnvironmentFailed when it fails.
-        """
-        tree = self._tree(job)
-        with tree.locked(job.ui):
-            if (tree.note(BUILD) or {}).get("board") != job.board.name:
-                raise RequestError(
-                    f"in {tree.root} nothing is built for {job.board.name}",
-                    hint=f"./inv build --board {job.board.name} --source {NAME}",
-                )
-            flash(job, tree, ask)
 
     def _application(self, job: Job, options: BuildOptions, app: ForeignApp | None) -> Application:
         """What is put into the tree; from here on the board's core can map it."""
