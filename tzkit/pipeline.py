@@ -175,8 +175,9 @@ def build(job: Job, options: BuildOptions) -> Build:
         files = Data(data.path / DATASET_FILES, summary.root, data.key)
         packed = pack(job, made, files, Extras(loader, options.ssh_key, folders))
         stage.cached = packed is None or packed.cached
+    others = (*loader_parts(job.board, loader), *([part_of(app)] if app else []))
     return Build(
-        parts=parts if app is None else replace(parts, parts=(*parts.parts, part_of(app))),
+        parts=replace(parts, parts=(*parts.parts, *others)),
         image=packed.image if packed else None,
         system_key=packed.system_key if packed else "",
         core=made.optee.path / "core" if made.optee else None,
@@ -191,6 +192,12 @@ def build(job: Job, options: BuildOptions) -> Build:
 def folders_of(app: ForeignApp | None, summary: DatasetSummary) -> tuple[PurePosixPath, ...]:
     """What must be made on the board for an application: upstream's makes no folders."""
     return () if app is None else (RESULTS, summary.backup)
+
+
+def loader_parts(board: Board, loader: Parts | None) -> tuple[Part, ...]:
+    """What of the fetched loader is on the card: its package without those it depends on."""
+    name = board.card.loader_package if board.card else None
+    return tuple(part for part in (loader.parts if loader else ()) if part.name == name)
 
 
 def part_of(app: ForeignApp) -> Part:
