@@ -135,7 +135,6 @@ class Kernel(Table):
     """The normal world's kernel: a file of the packages, or built."""
 
     image: str | None = None
-    plain: bool = Field(default=False, description="whether image must be unpacked to be booted")
     build: KernelBuild | None = None
     load: tuple[str, ...] = Field(
         default=(), description="modules that init inserts, after those that they need"

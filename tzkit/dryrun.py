@@ -47,7 +47,7 @@ def boot_commands(workspace: Workspace, board: Board) -> list[str]:
     made = workspace.board_out(board.name) / "build"
     files = {
         "firmware": made / "firmware" / firmware.IMAGE,
-        "kernel": made / "kernel" / kernel.IMAGE,
+        "kernel": _kernel_file(board, made),
         "initramfs": made / ("initramfs" if board.card else "base") / image.BASE,
         "payload": made / "payload" / image.PAYLOAD,
         "sdcard": made / "card" / card.IMAGE,
@@ -56,6 +56,11 @@ def boot_commands(workspace: Workspace, board: Board) -> list[str]:
     addresses = {} if board.card is None else board.card.addresses
     serials = [f"FD-{name}" for name in board.emulator.serials]
     return [quoted(qemu_argv(board.emulator, Image(files, addresses), serials, "FD-monitor"))]
+
+
+def _kernel_file(board: Board, made: Path) -> Path:
+    packaged = board.kernel.image if board.kernel else None
+    return made / "sysroot" / packaged if packaged else made / "kernel" / kernel.IMAGE
 
 
 def install_commands(tools: Iterable[Tool]) -> list[str]:

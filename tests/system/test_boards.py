@@ -108,7 +108,7 @@ def test_card_holds_the_firmware_that_was_booted(
     assert pi_board.card is not None
     for name, pattern in {
         "firmware": "firmware-*/firmware.bin",
-        "kernel": "kernel-*/kernel",
+        "kernel": "sysroot-*/boot/vmlinuz-*",
         "initramfs": "initramfs-*/initramfs.cpio.gz",
     }.items():
         on_card = on_fat(partitions, dict(pi_board.card.files)[name])  # type: ignore[index]

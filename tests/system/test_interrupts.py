@@ -70,7 +70,7 @@ def interrupt_build(checkout: Checkout, number: signal.Signals) -> str:
     board = checkout.derive_board(
         f"interrupted_{name}", ('"PLAT=qemu",', f'"PLAT=qemu", "BUILD_STRING={name}",')
     )
-    checkout.lend_build(board, "sysroot", "kernel", "ta", "host", "base", "dataset", "payload")
+    checkout.lend_build(board, "sysroot", "ta", "host", "base", "dataset", "payload")
     task = checkout.start("qemu-test", *USAGE, "--board", board)
     task.wait_for_program("make")
     interrupt(checkout, task, number)

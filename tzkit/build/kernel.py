@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from tzkit.boardfile import Arch, Kernel, KernelBuild
@@ -23,23 +23,24 @@ CONFIGURE = "allnoconfig"
 REPRODUCIBLE = (
     "KBUILD_BUILD_TIMESTAMP=1970-01-01", "KBUILD_BUILD_USER=tzkit", "KBUILD_BUILD_HOST=tzkit",
 )  # fmt: skip
-GZIP_MAGIC = b"\x1f\x8b"
 
 
-def build_kernel(job: Job, kernel: Kernel, parts: Parts, sysroot: Entry) -> Entry:
-    """The kernel, ``IMAGE`` in the returned entry."""
+@dataclass(frozen=True)
+class LinuxImage:
+    """A kernel: its file, a key for it, and whether it was there before this run."""
+
+    path: Path
+    key: str
+    cached: bool
+
+
+def build_kernel(job: Job, kernel: Kernel, parts: Parts, sysroot: Entry) -> LinuxImage:
+    """The board's kernel: that of the packages, or one that is built."""
     if kernel.build is not None:
-        return _compiled(job, kernel.build, parts)
-    packed = find(sysroot.path, kernel.image or "")
-    inputs = {"image": file_sha256(packed), "plain": kernel.plain}
-
-    def make(destination: Path) -> None:
-        if kernel.plain:
-            write_whole(destination / IMAGE, _unpacked(packed))
-        else:
-            shutil.copyfile(packed, destination / IMAGE)
-
-    return job.store.get("kernel", inputs, make)
+        entry = _compiled(job, kernel.build, parts)
+        return LinuxImage(entry.path / IMAGE, entry.key, entry.cached)
+    path = find(sysroot.path, kernel.image or "")
+    return LinuxImage(path, f"{sysroot.key}/{path.name}", sysroot.cached)
 
 
 def make_argv(
@@ -88,14 +89,3 @@ def _check_options(build: KernelBuild, config: Path) -> None:
             f"the kernel's configuration dropped {', '.join(dropped)}",
             hint="the board file's [kernel.build] options lack what these depend on",
         )
-
-
-def _unpacked(packed: Path) -> bytes:
-    """The plain image of a compressed kernel."""
-    content = packed.read_bytes()
-    if not content.startswith(GZIP_MAGIC):
-        raise EnvironmentFailed(
-            f"{packed.name} is not compressed with gzip",
-            hint="the board file's [kernel] asks for it plain; Debian may have changed its form",
-        )
-    return gzip.decompress(content)

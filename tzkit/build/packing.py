@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from tzkit.board import Board
 from tzkit.boardfile import Kernel, RootFs
-from tzkit.build import card, firmware, image, kernel
+from tzkit.build import card, firmware, image
 from tzkit.build.application import RESUME, Application
+from tzkit.build.kernel import LinuxImage
 from tzkit.emulator import Image
 from tzkit.job import Job, link_latest
 from tzkit.parts.debian import Parts
@@ -24,7 +25,7 @@ class Made:
     sysroot: Entry
     optee: Entry | None
     firmware: Entry | None
-    kernel: Entry | None
+    kernel: LinuxImage | None
     app: Application
     host: Entry
 
@@ -68,7 +69,7 @@ def pack(job: Job, made: Made, data: Data, extras: Extras) -> Packed | None:
     board, boot, linux = job.board, made.firmware, made.kernel
     if board.rootfs is None or board.kernel is None or boot is None or linux is None:
         return None
-    files = {"firmware": boot.path / firmware.IMAGE, "kernel": linux.path / kernel.IMAGE}
+    files = {"firmware": boot.path / firmware.IMAGE, "kernel": linux.path}
     if board.card is not None and board.device_tree is not None:
         tables = card.Tables(board.card, board.device_tree, board.rootfs, board.kernel)
         packed = _card(job, tables, made, data, extras, files)
