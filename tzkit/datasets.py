@@ -99,6 +99,15 @@ class DatasetSummary:
     short_cfg: PurePosixPath | None = None
 
 
+@dataclass(frozen=True)
+class DataFiles:
+    """A written data set: its folder, where it goes on the target, a key over its content."""
+
+    folder: Path
+    root: PurePosixPath
+    key: str
+
+
 def dataset_names(folder: Path) -> list[str]:
     """The names of the data sets that come with the project, sorted."""
     return sorted(path.parent.name for path in folder.glob(f"*/{DESCRIPTOR}"))

@@ -10,8 +10,8 @@ from tzkit import datasets, digits, doctor
 from tzkit.board import Board
 from tzkit.build import application, firmware, kernel, optee, packing
 from tzkit.build.application import TaMemory
-from tzkit.build.packing import Data, Extras, Made, pack
-from tzkit.datasets import Dataset, DatasetSummary
+from tzkit.build.packing import Extras, Made, pack
+from tzkit.datasets import DataFiles, Dataset, DatasetSummary
 from tzkit.emulator import Image
 from tzkit.errors import EnvironmentFailed, RequestError
 from tzkit.foreign import OWN, training
@@ -172,7 +172,7 @@ def build(job: Job, options: BuildOptions) -> Build:
     with job.stage("image", f"image: {packing.title(job.board)}") as stage:
         data, summary = write_dataset(job, dataset, short=app is not None)
         folders = folders_of(app, summary)
-        files = Data(data.path / DATASET_FILES, summary.root, data.key)
+        files = DataFiles(data.path / DATASET_FILES, summary.root, data.key)
         packed = pack(job, made, files, Extras(loader, options.ssh_key, folders))
         stage.cached = packed is None or packed.cached
     others = (*loader_parts(job.board, loader), *([part_of(app)] if app else []))

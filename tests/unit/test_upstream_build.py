@@ -10,11 +10,11 @@ import pytest
 from upstream_tree import Work, worker
 
 from tzkit.build.application import TaMemory
+from tzkit.datasets import DataFiles
 from tzkit.errors import EnvironmentFailed
 from tzkit.foreign.shape import ForeignApp, recognise
 from tzkit.upstream import application, build
 from tzkit.upstream.application import Application, foreign_application, own_application
-from tzkit.upstream.build import DataFiles
 from tzkit.upstream.tree import Tree
 from tzkit.workspace import Workspace
 

@@ -12,6 +12,7 @@ from tzkit.boardfile import Kernel, RootFs
 from tzkit.build import card, firmware, image
 from tzkit.build.application import RESUME, Application
 from tzkit.build.kernel import LinuxImage
+from tzkit.datasets import DataFiles
 from tzkit.emulator import Image
 from tzkit.job import Job, link_latest
 from tzkit.parts.debian import Parts
@@ -28,15 +29,6 @@ class Made:
     kernel: LinuxImage | None
     app: Application
     host: Entry
-
-
-@dataclass(frozen=True)
-class Data:
-    """The files of the data set, where the program is started, and the key of their content."""
-
-    files: Path
-    root: PurePosixPath
-    key: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,7 @@ def title(board: Board) -> str:
     return "SD card" if board.card is not None else "base system, payload"
 
 
-def pack(job: Job, made: Made, data: Data, extras: Extras) -> Packed | None:
+def pack(job: Job, made: Made, data: DataFiles, extras: Extras) -> Packed | None:
     """The files the board boots from; None when Debian gives no whole system."""
     board, boot, linux = job.board, made.firmware, made.kernel
     if board.rootfs is None or board.kernel is None or boot is None or linux is None:
@@ -82,14 +74,14 @@ def pack(job: Job, made: Made, data: Data, extras: Extras) -> Packed | None:
     )
 
 
-def _disks(job: Job, rootfs: RootFs, linux: Kernel, made: Made, data: Data) -> Packed:
+def _disks(job: Job, rootfs: RootFs, linux: Kernel, made: Made, data: DataFiles) -> Packed:
     """A base system in memory, and a disk with the rest."""
     modules = {image.BOOT: linux.load}
     machine = job.board.emulator
     if machine is not None and machine.payload is not None:
         modules[image.PAYLOAD_GROUP] = machine.payload.modules
     base = image.build_base(job, rootfs, modules, made.sysroot, made.host)
-    payload = image.build_payload(job, made.app, data.files, data.key)
+    payload = image.build_payload(job, made.app, data.folder, data.key)
     files = {"initramfs": base.path / image.BASE, "payload": payload.path / image.PAYLOAD}
     return Packed(Image(files), base.key, base.cached and payload.cached)
 
@@ -98,7 +90,7 @@ def _card(
     job: Job,
     tables: card.Tables,
     made: Made,
-    data: Data,
+    data: DataFiles,
     extras: Extras,
     files: Mapping[str, Path],
 ) -> Packed:
@@ -110,7 +102,7 @@ def _card(
         initramfs=initramfs.path / image.BASE,
         app=made.app,
         resume=made.host.path / RESUME,
-        dataset=data.files,
+        dataset=data.folder,
         root=data.root,
         folders=extras.folders,
         loader=extras.loader,

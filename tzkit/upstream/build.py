@@ -13,9 +13,10 @@ import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tzkit.board import Board
+from tzkit.datasets import DataFiles
 from tzkit.errors import EnvironmentFailed
 from tzkit.job import Job, StageStep
 from tzkit.process import quoted
@@ -28,15 +29,6 @@ from tzkit.upstream.tree import Tree, upstream_of
 TA_FOLDER = "lib/optee_armtz"
 PROGRAM_FOLDER = "usr/bin"
 TOOLCHAINS, VARIABLES, DATA, BUILD = "toolchains", "variables", "data", "build"  # notes
-
-
-@dataclass(frozen=True)
-class DataFiles:
-    """What goes below ``root`` of the board; ``key`` is over its content."""
-
-    folder: Path
-    root: PurePosixPath
-    key: str
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from tzkit import doctor, dryrun, pipeline
 from tzkit.board import Board
 from tzkit.build.application import DARKNETP, check_memory
-from tzkit.datasets import Dataset, DatasetSummary
+from tzkit.datasets import DataFiles, Dataset, DatasetSummary
 from tzkit.doctor import Tool
 from tzkit.foreign import OWN
 from tzkit.foreign.shape import ForeignApp
@@ -26,7 +26,6 @@ from tzkit.upstream.application import Application, foreign_application, own_app
 from tzkit.upstream.build import (
     PROGRAM_FOLDER,
     Built,
-    DataFiles,
     build,
     make_argv,
     shown,
