@@ -40,10 +40,11 @@ class Entry:
 
 
 class Store:
-    """The entries below one folder."""
+    """The entries below one folder; of each name the last ``kept`` stay."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kept: int = KEPT_PER_NAME) -> None:
         self.root = root
+        self._kept = kept
 
     def path(self, name: str, inputs: Mapping[str, Any]) -> Path:
         """Where the entry for these inputs is or will be."""
@@ -84,7 +85,7 @@ class Store:
         length = len(name) + 1 + KEY_DIGITS
         used = {p: p.stat().st_mtime for p in self.root.glob(f"{name}-*") if len(p.name) == length}
         oldest = time.time() - IN_USE_SECONDS
-        for path in sorted(used, key=used.__getitem__, reverse=True)[KEPT_PER_NAME:]:
+        for path in sorted(used, key=used.__getitem__, reverse=True)[self._kept :]:
             if used[path] < oldest:
                 doomed = path.with_name(f"{MAKING}{path.name}")
                 path.rename(doomed)

@@ -108,6 +108,15 @@ def test_old_entries_are_forgotten(tmp_path: Path) -> None:
     assert {store.path("thing", {"n": n}).exists() for n in (0, 1, 2, 3)} == {False}
 
 
+def test_store_may_keep_more(tmp_path: Path) -> None:
+    store = Store(tmp_path, kept=5)
+    for number in range(6):
+        entry = store.get("thing", {"n": number}, write_result)
+        os.utime(entry.path, (number, number))
+    store.get("thing", {"n": 6}, write_result)
+    assert {n for n in range(7) if store.path("thing", {"n": n}).exists()} == {2, 3, 4, 5, 6}
+
+
 def test_entries_in_use_are_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for number in range(6):

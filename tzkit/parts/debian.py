@@ -33,6 +33,7 @@ SOURCES = "source"
 ATTEMPTS = 3
 PAUSE_SECONDS = 5.0
 DEADLINE_SECONDS = 1800.0
+KEPT_SETS = 12  # in the cache, which all boards share
 INCONSISTENT = "Mirror sync in progress"  # apt's words for a mirror whose lists do not fit
 FORMAT = 2
 
@@ -166,7 +167,7 @@ def fetch(want: Wanted, cache: Path, runner: Runner, log: Path, step: Step) -> t
 
     Raises EnvironmentFailed with what failed and what to do; nothing half-fetched is kept.
     """
-    store = Store(cache / "debian")
+    store = Store(cache / "debian", KEPT_SETS)
 
     def make(destination: Path) -> None:
         _download(want, destination, runner, log, step)
