@@ -66,10 +66,11 @@ class Bench:
         job = self._job
         pipeline.prepare_host(job, emulate=True)
         built = pipeline.build(job, self._options)
-        saved_system(job, built)
+        saved = saved_system(job, built)
         self._time("build, nothing changed", lambda: self._command("build"))
         self._time("boot to shell, from reset", lambda: self._boot(built, cold=True))
-        self._time("boot to shell, saved system", lambda: self._boot(built, cold=False))
+        if saved is not None:
+            self._time("boot to shell, saved system", lambda: self._boot(built, cold=False))
         self._time("one changed line in ta/ to a prediction by the new TA", self._changed_ta)
         self._time(
             "qemu-test --xtest none, nothing changed",
