@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from invoke.context import Context
 
 from tzkit import doctor
-from tzkit.board import load_board
+from tzkit.board import board_names, load_board
 from tzkit.job import Job, log_folder
-from tzkit.pipeline import prepare_host
 from tzkit.ui import Ui
 from tzkit.workspace import Workspace
 
@@ -44,11 +43,17 @@ def run_linters(c: Context) -> int:
 
 
 def _prepare(workspace: Workspace, install: bool) -> None:
-    board = load_board(workspace.boards, BOARD)
-    job = Job(workspace, board, Ui(), log_folder(workspace, board, "test"), install)
-    prepare_host(job, emulate=True)
-    tools = (*doctor.DEVELOPMENT, *doctor.FOREIGN)
-    doctor.ensure(tools, job.runner, job.ui, job.log("install"), job.install)
+    """The tests need what every board needs."""
+    boards = {name: load_board(workspace.boards, name) for name in board_names(workspace.boards)}
+    job = Job(workspace, boards[BOARD], Ui(), log_folder(workspace, boards[BOARD], "test"), install)
+    tools = {
+        tool: None
+        for board in boards.values()
+        for tool in doctor.tools_for(board, emulate=True, foreign=True)
+    }
+    doctor.ensure(
+        [*tools, *doctor.DEVELOPMENT], job.runner, job.ui, job.log("install"), job.install
+    )
 
 
 def _run_all(c: Context, commands: Sequence[Sequence[str]]) -> int:
