@@ -28,11 +28,12 @@ from tzkit.build.tree import (
     pack_cpio,
     write,
 )
+from tzkit.datasets import DataFiles
 from tzkit.job import Job
 from tzkit.parts.debian import Parts
 from tzkit.parts.sysroot import find
 from tzkit.process import Runner
-from tzkit.store import Entry, digest_of_tree, file_sha256, write_whole
+from tzkit.store import Entry, file_sha256, write_whole
 from tzkit.templates import render
 from tzkit.units import show_size
 from tzkit.workspace import Workspace
@@ -70,8 +71,7 @@ class Contents:
     initramfs: Path
     app: Application
     resume: Path
-    dataset: Path
-    root: PurePosixPath  # where the data set is on the card
+    data: DataFiles
     folders: tuple[PurePosixPath, ...]  # further ones that the application expects
     loader: Parts | None  # what starts the real board, where it could be had
     authorized_keys: Path | None  # public keys that may log in over SSH
@@ -83,7 +83,7 @@ class Contents:
         return {
             "files": [file_sha256(path) for path in files],
             "names": list(self.app.names),
-            "dataset": [digest_of_tree(self.dataset), str(self.root)],
+            "data": [self.data.key, str(self.data.root)],
             "folders": [str(folder) for folder in self.folders],
             "loader": self.loader.binaries_key() if self.loader else None,
         }
@@ -236,7 +236,8 @@ def _fill_root(
     groups = {ROOT: tables.card.modules, BOOT: tables.kernel.load, NETWORK: tables.card.network}
     install_modules(groups, sysroot, root, job.runner)
     put_application(contents.app, root)
-    shutil.copytree(contents.dataset, root / contents.root.relative_to("/"), dirs_exist_ok=True)
+    data = contents.data
+    shutil.copytree(data.folder, root / data.root.relative_to("/"), dirs_exist_ok=True)
     for folder in contents.folders:
         (root / folder.relative_to("/")).mkdir(parents=True, exist_ok=True)
     copy(contents.resume, root / PROGRAM_FOLDER / RESUME, 0o755)
