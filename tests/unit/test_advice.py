@@ -131,7 +131,7 @@ def test_full_disk_is_told_alike_whoever_notices_it() -> None:
 
 
 def test_full_disk_with_our_work_below_tmp_is_no_full_tmp() -> None:
-    told = "cp: error writing '/tmp/work/out/a': No space left on device"
+    told = "cp: error writing '/build/out/a': No space left on device"
     assert found(told, *COMMANDS) == ["disk-full"]
 
 
