@@ -63,7 +63,7 @@ KERNEL = (
 )
 CARD = (
     Tool("genimage", "genimage", "packs the SD card"),
-    Tool("fakeroot", "fakeroot", "gives the card's files to root"),
+    Tool("faked-sysv", "fakeroot", "gives the card's files to root"),
     Tool("/sbin/mkfs.vfat", "dosfstools", "packs the SD card"),
     Tool("mcopy", "mtools", "packs the SD card"),
     Tool("bmaptool", "bmap-tools", "maps the card's blocks, writes cards"),

@@ -68,8 +68,10 @@ class Store:
         return Entry(final, key, cached=False)
 
     def _make(self, name: str, final: Path, make: Callable[[Path], None]) -> None:
-        making = self.root / f"{MAKING}{final.name}"
-        shutil.rmtree(making, ignore_errors=True)
+        for stale in self.root.glob(f"{MAKING}{final.name}*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        # What a killed run has left behind may write on for a moment: never into this folder.
+        making = self.root / f"{MAKING}{final.name}.{os.getpid()}"
         making.mkdir()
         try:
             make(making)

@@ -17,6 +17,7 @@ from tzkit.boardfile import Card, DeviceTree, Kernel, RootFs
 from tzkit.build import devicetree
 from tzkit.build import tree as trees
 from tzkit.build.application import RESUME, Application
+from tzkit.build.fakeroot import fake_root
 from tzkit.build.image import BASE, BOOT, READY_TEXT, put_application
 from tzkit.build.tree import (
     PROGRAM_FOLDER,
@@ -143,7 +144,8 @@ def build_card(job: Job, tables: Tables, contents: Contents, sysroot: Entry) -> 
         write_whole(destination / LAYOUT, layout)
         (destination / PARTS).mkdir()
         run = functools.partial(job.runner.run, log=log, hint=_room(card))
-        run(genimage_argv(destination), what="packing the SD card")
+        with fake_root(job.runner, job.log("faked")) as environment:
+            run(genimage_argv(destination), what="packing the SD card", env=environment)
         (destination / PARTS / IMAGE).rename(destination / IMAGE)
         run(block_map_argv(destination), what="mapping the blocks of the SD card")
         for name in ("tree", PARTS, "temporary"):
@@ -179,10 +181,10 @@ def render_layout(workspace: Workspace, card: Card) -> str:
 
 
 def genimage_argv(folder: Path) -> list[str]:
-    """The command that makes the image from the tree in ``folder``."""
+    """The command that makes the image from the tree in ``folder``, run as if by root."""
     parts = str(folder / PARTS)
     return [
-        "fakeroot", "genimage", "--config", str(folder / LAYOUT),
+        "genimage", "--config", str(folder / LAYOUT),
         "--rootpath", str(folder / "tree"), "--tmppath", str(folder / "temporary"),
         "--inputpath", parts, "--outputpath", parts,
     ]  # fmt: skip
