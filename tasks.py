@@ -164,7 +164,7 @@ def bench(c: Context, common: Common, repeat: int = 3, fresh: bool = False) -> N
     commands.bench(common, repeat, fresh)
 
 
-@task("board", *TALK)
+@task("board", "dry_run", *TALK)
 def clean(c: Context, common: Common, all: bool = False) -> None:
     """Remove what was built for a board, not its runs; --all: all output and the cache."""
     commands.clean(common, all)

@@ -28,7 +28,10 @@ class TzkitProgram(Program):
         wrong = re.search(r"'([^']+)'", message)
         contexts = self.collection.to_contexts()
         known = [name for context in contexts for name in (context.name, *context.flags) if name]
-        close = difflib.get_close_matches(wrong[1], known, n=1) if wrong else []
+        others = [name for name in known if wrong and name != wrong[1]]  # known, but not here
+        close = difflib.get_close_matches(wrong[1], others, n=1) if wrong else []
+        if wrong and wrong[1] in known:
+            return f" Another task has '{wrong[1]}'; './inv --help TASK' shows what this one has."
         return f" Did you mean '{close[0]}'?" if close else " './inv --list' shows the tasks."
 
 

@@ -83,6 +83,16 @@ class Board(Table):
         return self.ta.page_table_entries * self.ta.page_table_span
 
     @property
+    def caveat(self) -> str | None:
+        """What everybody who uses the board must know."""
+        if self.secure_memory.isolated:
+            return None
+        return (
+            f"{show_size(self.secure_memory.size)} of ordinary memory stand in for secure memory, "
+            "nothing isolates it"
+        )
+
+    @property
     def shared_console(self) -> bool:
         """Whether both worlds print on one line."""
         return len({line.uart for line in self.consoles.values()}) < len(self.consoles)
@@ -150,8 +160,8 @@ def with_secure_memory(board: Board, size: int) -> Board:
     if simulated is None or board.firmware is None:
         raise RequestError(
             f"{board.name} has the secure memory of its hardware, {show_size(board.ta_budget)} "
-            "for trusted applications; --secure-memory is for emulated boards",
-            hint="boards that can simulate more: see './inv boards'",
+            "for trusted applications, and no way to simulate more",
+            hint="boards that have: those with [simulated_memory] in their file, such as qemu_v8",
         )
     if size % PAGE or not board.secure_memory.size <= size <= simulated.largest:
         raise RequestError(

@@ -104,6 +104,7 @@ def _flattened(value: object, prefix: str = "") -> list[tuple[str, str]]:
         return rows
     if isinstance(value, (tuple, list)):
         return [(prefix, " ".join(str(item) for item in value))]
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 4096:
+    sized = not prefix.endswith(("speed", "port"))
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 4096 and sized:
         return [(prefix, f"{value:#x} ({show_size(value)})")]
     return [(prefix, str(value))]

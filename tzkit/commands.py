@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tzkit.origin import DEBIAN, Origin, Product
 from tzkit.parts import git
 from tzkit.pipeline import BuildOptions
 from tzkit.process import Runner, quoted
+from tzkit.session import Session
 from tzkit.testrun import TestOptions, run_tests
 from tzkit.transfer import get_file
 from tzkit.ui import NORMAL, QUIET, VERBOSE, Ui
@@ -38,7 +40,6 @@ from tzkit.workspace import Workspace
 
 DARKNETP_SECONDS = 3600.0
 CORE_DEBUG = "D/"  # OP-TEE's debug lines: in the log, and shown with --verbose
-SIMULATED = "simulated: {size} of ordinary memory stand in for secure memory, nothing isolates it"
 REQUEST_STATUS = 2  # darknetp's exit status for a wrong command line
 
 
@@ -120,12 +121,18 @@ def doctor_report(common: Common) -> None:
     for tool in tools:
         mark = "✓" if tool.present() else "✗ missing"
         ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
+    by_hand = common.origin.missing_by_hand()
+    if by_hand is not None:
+        ui.show(f"✗ {by_hand}")
     lacking = doctor.missing(tools)
-    if not lacking:
+    if not lacking and by_hand is None:
         ui.show(f"nothing is missing for {board.name}")
         return
-    if common.dry_run:
-        _print_commands(ui, dryrun.install_commands(needed))
+    if not lacking:
+        return
+    if common.dry_run or not common.install:
+        ui.show("what is missing is installed by --install, or by:")
+        _print_commands(ui, [quoted(doctor.install_argv(lacking))])
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "doctor"), common.install)
     doctor.ensure(lacking, job.runner, ui, job.log("install"), common.install)
@@ -153,7 +160,14 @@ def build(common: Common) -> None:
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "build"), common.install)
     origin.prepare(job, options, emulate=False)
-    _show_artifacts(ui, origin.build(job, options))
+    built = origin.build(job, options)
+    _show_artifacts(ui, built)
+    if built.disk_image is not None and board.flash.kind == "disk":
+        link = job.out / built.disk_image.name
+        image = link if link.exists() else built.disk_image
+        ui.say(
+            f"  {os.path.relpath(image)}: './inv flash --board {board.name}' writes it to a card"
+        )
 
 
 def run(common: Common, cold: bool) -> None:
@@ -165,7 +179,7 @@ def run(common: Common, cold: bool) -> None:
         return
     job = _booting_job(common)
     built = common.origin.build(job, common.build_options())
-    with built.open_session(job, cold=cold) as session:
+    with _booted(job, built, cold) as session:
         ui.say(f"{board.name} is up: OP-TEE {session.tee}, {session.boot_seconds:.1f} s")
         hand_over(session, ui, built.dataset.root)
 
@@ -201,7 +215,7 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
     command = quoted([built.program, *words])
     root = built.dataset.root
     with (
-        built.open_session(job, cold=cold) as session,
+        _booted(job, built, cold) as session,
         session.target.console("secure").tap() as secure,
     ):
         heard: list[str] = []
@@ -240,10 +254,16 @@ def flash(common: Common, order: flashing.Order) -> None:
     """Build what a real board boots from and put it there; asks before it overwrites."""
     workspace, board = _checked(common)
     origin = common.origin
+    flashing.check_way(board, origin, order)
     if common.dry_run:
+        options = common.build_options()
+        _print_commands(common.ui, origin.fetch_commands(workspace, board, options))
+        _print_commands(common.ui, origin.build_commands(workspace, board, options))
         _print_commands(common.ui, flashing.commands(workspace, board, origin, order))
         return
-    flashing.check(board, origin, order)
+    flashing.check_device_of(board, order)
+    if board.card is not None and common.ssh_key is None:
+        common.ui.warn("no --ssh-key: nobody can log in over SSH, root on the serial line only")
     job = Job(workspace, board, common.ui, log_folder(workspace, board, "flash"), common.install)
     options = common.build_options()
     origin.prepare(job, options, emulate=False)
@@ -280,9 +300,14 @@ def clean(common: Common, everything: bool) -> None:
     if everything:
         doomed = [workspace.out, workspace.cache]
     for path in doomed:
-        if path.exists():
+        if path.exists() and common.dry_run:
+            common.ui.show_line(f"would be removed: {path}")
+        elif path.exists():
             shutil.rmtree(path)
             common.ui.say(f"removed {path}")
+    for link in out.glob("*"):
+        if link.is_symlink() and not link.exists():
+            link.unlink()
 
 
 def _checked(common: Common, *, emulated: bool = False) -> tuple[Workspace, Board]:
@@ -301,8 +326,11 @@ def _checked(common: Common, *, emulated: bool = False) -> tuple[Workspace, Boar
                 f"--secure-memory {common.secure_memory} is for --source {DEBIAN.name}"
             )
         board = with_secure_memory(board, memory)
-        common.ui.say(f"{board.name}: {SIMULATED.format(size=show_size(memory))}")
     _fetch_dataset(common, workspace, board)
+    if common.ssh_key is not None and board.card is None:
+        raise RequestError(f"--ssh-key {common.ssh_key}: {board.name} has no SSH server from here")
+    if board.caveat is not None:
+        common.ui.warn(f"{board.name}: {board.caveat}")
     board = origin.adapt(board, common.build_options())
     if emulated:
         origin.check_emulated(board)
@@ -331,6 +359,15 @@ def _booting_job(common: Common) -> Job:
     job = Job(workspace, board, common.ui, new_run_folder(workspace, board), common.install)
     common.origin.prepare(job, common.build_options(), emulate=True)
     return job
+
+
+@contextlib.contextmanager
+def _booted(job: Job, built: Product, cold: bool) -> Iterator[Session]:
+    """A session on what was built, whose start is shown."""
+    with contextlib.ExitStack() as stack:
+        with job.ui.step(f"boot: {job.board.name}"):
+            session = stack.enter_context(built.open_session(job, cold=cold))
+        yield session
 
 
 def _show_artifacts(ui: Ui, built: Product) -> None:
@@ -368,9 +405,11 @@ def _public_keys(path: str | None) -> Path | None:
     if path is None:
         return None
     try:
-        lines = Path(path).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"--ssh-key {path}: {error}") from error
+        lines = Path(path).read_text(errors="replace").splitlines()
+    except OSError as error:
+        raise RequestError(
+            f"--ssh-key {path}: {error.strerror}", hint="give the file with your public key"
+        ) from error
     if not any(line.startswith(("ssh-", "ecdsa-")) for line in lines):
         raise RequestError(
             f"--ssh-key {path}: holds no public key",

@@ -34,18 +34,24 @@ class Order:
     force: bool
 
 
-def check(board: Board, origin: Origin, order: Order) -> None:
-    """Raises RequestError for what cannot be flashed so, before anything is built."""
+def check_way(board: Board, origin: Origin, order: Order) -> None:
+    """Raises RequestError when the board is not flashed so."""
     if board.flash.kind == "none":
         raise RequestError(f"{board.name} is not flashed: {board.flash.how}")
     if board.flash.kind == "make":
         _check_make(board, origin, order)
-        return
-    if origin is DEBIAN and board.card is None:
+    elif origin is DEBIAN and board.card is None:
         raise RequestError(
             f"--source debian makes no image for {board.name}",
             hint="--source upstream makes one",
         )
+
+
+def check_device_of(board: Board, order: Order) -> None:
+    """Raises RequestError for a device that cannot be written, before anything is built."""
+    if board.flash.kind == "make":
+        check_flash(board, yes=order.yes, person=sys.stdin.isatty())
+        return
     if order.device is None:
         raise RequestError(
             "name the device to write to",
@@ -89,7 +95,6 @@ def _check_make(board: Board, origin: Origin, order: Order) -> None:
         )
     if order.device is not None:
         raise RequestError(f"--device {order.device}: {board.name} is not a disk on this machine")
-    check_flash(board, yes=order.yes, person=sys.stdin.isatty())
 
 
 def _disk_image(product: Product) -> Path:

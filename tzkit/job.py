@@ -49,6 +49,8 @@ class Job:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.runner = Runner(self.folder / "commands.log")
         self.ui.log_to(self.folder / "tzkit.log")
+        if self.board.caveat is not None:
+            self.ui.note(self.board.caveat)
 
     @property
     def out(self) -> Path:
@@ -89,7 +91,8 @@ def machine_of(board: Board) -> Emulator:
     if board.emulator is None:
         raise RequestError(
             f"{board.name} cannot be emulated",
-            hint="'./inv boards' shows which boards can; './inv build' makes what it needs",
+            hint="'./inv boards' shows which boards can be; "
+            f"'./inv build --board {board.name}' makes what there is for this one",
         )
     return board.emulator
 

@@ -73,6 +73,9 @@ class Origin(Protocol):
     def tools(self, board: Board, options: BuildOptions, *, emulate: bool) -> list[Tool]:
         """What this machine needs."""
 
+    def missing_by_hand(self) -> str | None:
+        """What this machine lacks that no package of it brings, and how to get it."""
+
     def prepare(self, job: Job, options: BuildOptions, *, emulate: bool) -> None:
         """Install or name missing host tools. Raises EnvironmentFailed."""
 
@@ -148,6 +151,9 @@ class DebianOrigin:
 
     def tools(self, board: Board, options: BuildOptions, *, emulate: bool) -> list[Tool]:
         return doctor.tools_for(board, emulate=emulate, foreign=options.app != OWN)
+
+    def missing_by_hand(self) -> str | None:
+        return None
 
     def prepare(self, job: Job, options: BuildOptions, *, emulate: bool) -> None:
         pipeline.prepare_host(job, emulate=emulate, app=options.app)

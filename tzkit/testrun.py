@@ -118,6 +118,7 @@ def run_tests(
             app=build.app,
             reproduce=reproduce_line(),
             wanted=options.suites,
+            notes=(job.board.caveat,) if job.board.caveat else (),
         )
     )
     try:

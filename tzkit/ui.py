@@ -41,6 +41,11 @@ class Ui:
         if self.level > QUIET:
             self.console.print(Text(text, style=style))
 
+    def warn(self, text: str) -> None:
+        """A line every user must see, --quiet or not."""
+        self.note(text)
+        self.console.print(Text(text, style="yellow"))
+
     def detail(self, text: str) -> None:
         """A line for --verbose; always in the log."""
         self.note(text)

@@ -15,6 +15,7 @@ from console_guest import Guest, booted
 from tzkit import commands, origin, pipeline
 from tzkit.commands import Common
 from tzkit.errors import CheckFailed, RequestError, TzkitError
+from tzkit.ui import QUIET, Ui
 
 
 @pytest.fixture
@@ -28,7 +29,8 @@ def guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
         def opened(*_: object, cold: bool, name: str) -> Iterator[Any]:
             yield SimpleNamespace(shell=shell, target=shell.target)
 
-        monkeypatch.setattr(commands, "_booting_job", lambda common: None)
+        job = SimpleNamespace(ui=Ui(QUIET), board=SimpleNamespace(name="stand-in"))
+        monkeypatch.setattr(commands, "_booting_job", lambda common: job)
         monkeypatch.setattr(pipeline, "build", lambda *_: built)
         monkeypatch.setattr(origin, "open_session", opened)
         yield guest

@@ -63,5 +63,5 @@ def test_impossible_sizes_are_refused(size: int) -> None:
 
 def test_board_without_it_says_so() -> None:
     real = BOARD.model_copy(update={"simulated_memory": None})
-    with pytest.raises(RequestError, match="is for emulated boards"):
+    with pytest.raises(RequestError, match="no way to simulate more"):
         with_secure_memory(real, 64 * MIB)

@@ -67,7 +67,10 @@ def test_board_that_the_tree_does_not_run() -> None:
     assert isinstance(run_of(board("qemu_v7")), UpstreamRun)
     with pytest.raises(RequestError, match="does not emulate rpi3") as refused:
         run_of(board("rpi3"))
-    assert refused.value.hint is not None and "build --source upstream" in refused.value.hint
+    assert (
+        refused.value.hint is not None
+        and "build --board rpi3 --source upstream" in refused.value.hint
+    )
 
 
 # ---- The medium ----

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -49,7 +50,7 @@ def check_memory(board: Board, memory: TaMemory) -> None:
         if size <= 0 or size % PAGE:
             raise RequestError(
                 f"TA {name} of {size} bytes: it must be a positive multiple of {PAGE}",
-                hint=f"the nearest are {size - size % PAGE} and {size - size % PAGE + PAGE}",
+                hint=f"the next is {max(math.ceil(size / PAGE), 1) * PAGE}",
             )
     need = memory.stack + memory.heap + CODE_ALLOWANCE
     limits = {
@@ -63,7 +64,8 @@ def check_memory(board: Board, memory: TaMemory) -> None:
                 f"the TA needs {show_size(need)} (stack {show_size(memory.stack)}, heap "
                 f"{show_size(memory.heap)}, code up to {show_size(CODE_ALLOWANCE)}), but on "
                 f"{board.name} only {show_size(limit)} {what}",
-                hint=f"ask for a heap of {largest} or less (--ta-heap)",
+                hint=f"ask for a heap of {largest} or less (--ta-heap)"
+                + (", or simulate more with --secure-memory" if board.simulated_memory else ""),
             )
 
 

@@ -133,6 +133,7 @@ class ReportDocument(Document):
     exit_code: int
     error: str | None
     reproduce: str
+    notes: tuple[str, ...]
     wanted: tuple[str, ...]
     stages: tuple[StageDocument, ...]
     parts: tuple[PartDocument, ...]
@@ -153,6 +154,7 @@ def document(record: RunRecord) -> ReportDocument:
         exit_code=record.exit_code,
         error=_error_text(record),
         reproduce=record.reproduce,
+        notes=record.notes,
         wanted=record.wanted,
         stages=tuple(StageDocument.model_validate(stage) for stage in record.stages),
         parts=tuple(PartDocument.model_validate(part) for part in record.parts),

@@ -50,6 +50,7 @@ class RunRecord:
     stages: tuple[Stage, ...] = ()
     parts: tuple[Part, ...] = ()
     boot: Boot | None = None
+    notes: tuple[str, ...] = ()
     xtest: XtestResult | None = None
     darknetp: DarknetpResult = field(default_factory=DarknetpResult)
     events: tuple[Event, ...] = ()

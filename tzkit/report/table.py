@@ -31,8 +31,10 @@ def table(record: RunRecord, *, plain: bool = False) -> Table:
         if suite in record.wanted:
             outcome = record.outcome(suite)
             _row(shown, suite, outcome.verdict, outcome.seconds, _said(record, suite))
+    for note in record.notes:
+        shown.add_row(Text("note", style="yellow"), "", "", Text(note))
     if record.interrupted:
-        _row(shown, "interrupted", None, None, "")
+        shown.add_row(Text("interrupted"), "", "", "")
     elif record.error:
         _row(shown, record.error.label, record.verdict, None, record.error.message)
     return shown

@@ -27,6 +27,7 @@ JOBS = (4, 1)
 PAUSE_SECONDS = 5.0
 NOTE = "fetched"
 
+NO_REPO = "the program 'repo', which fetches OP-TEE's tree, is not installed"
 HOW_TO_GET_REPO = (
     "install the package 'repo' where the distribution has one; else put "
     "https://storage.googleapis.com/git-repo-downloads/repo into a folder of PATH and make it "
@@ -67,7 +68,7 @@ def fetch(job: Job, tree: Tree, reference: Path | None, stage: StageStep) -> tup
         stage.cached = True
         return tuple(Part(**part) for part in note["parts"])
     check_disk(tree.root)
-    _check_repo()
+    check_repo(tree)
     log = job.log("fetch")
     log.unlink(missing_ok=True)
     tree.root.mkdir(parents=True, exist_ok=True)
@@ -85,12 +86,15 @@ def fetch(job: Job, tree: Tree, reference: Path | None, stage: StageStep) -> tup
     return parts
 
 
-def _check_repo() -> None:
-    if shutil.which("repo") is None:
-        raise EnvironmentFailed(
-            "the program 'repo', which fetches OP-TEE's tree, is not installed",
-            hint=HOW_TO_GET_REPO,
-        )
+def missing_repo() -> str | None:
+    """That 'repo' is missing and how to get it, or None."""
+    return None if shutil.which("repo") else f"{NO_REPO}: {HOW_TO_GET_REPO}"
+
+
+def check_repo(tree: Tree) -> None:
+    """Raises EnvironmentFailed when the tree is still to be fetched and ``repo`` is missing."""
+    if tree.note(NOTE) is None and missing_repo() is not None:
+        raise EnvironmentFailed(NO_REPO, hint=HOW_TO_GET_REPO)
 
 
 def _sync(runner: Runner, tree: Tree, log: Path, stage: StageStep) -> None:

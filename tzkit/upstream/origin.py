@@ -100,8 +100,12 @@ class UpstreamOrigin:
     def tools(self, board: Board, options: BuildOptions, *, emulate: bool) -> list[Tool]:
         return host.tools_for(board)
 
+    def missing_by_hand(self) -> str | None:
+        return fetch.missing_repo()
+
     def prepare(self, job: Job, options: BuildOptions, *, emulate: bool) -> None:
         host.check_path()
+        fetch.check_repo(self._tree(job))
         tools = self.tools(job.board, options, emulate=emulate)
         doctor.ensure(tools, job.runner, job.ui, job.log("install"), job.install)
 

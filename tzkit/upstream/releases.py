@@ -22,9 +22,9 @@ def check_release(name: str) -> None:
     """Raises RequestError for a release that is not known, with the nearest."""
     if name in RELEASES:
         return
+    nearest = f"; the nearest is {_nearest(name)}" if re.match(r"\d", name) else ""
     raise RequestError(
-        f"--release {name}: not a release of OP-TEE that is known here; the nearest is "
-        f"{_nearest(name)}",
+        f"--release {name}: not a release of OP-TEE that is known here{nearest}",
         hint=f"releases known: {', '.join(RELEASES)}",
     )
 

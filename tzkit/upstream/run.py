@@ -90,8 +90,8 @@ def run_of(board: Board) -> UpstreamRun:
     if run is None:
         raise RequestError(
             f"OP-TEE's own tree does not emulate {board.name}",
-            hint="'./inv build --source upstream' makes its image; './inv boards' says how it "
-            "gets onto the board",
+            hint=f"'./inv build --board {board.name} --source upstream' makes its image; "
+            "'./inv boards' says how it gets onto the board",
         )
     return run
 
