@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -50,7 +49,7 @@ def check_memory(board: Board, memory: TaMemory) -> None:
         if size <= 0 or size % PAGE:
             raise RequestError(
                 f"TA {name} of {size} bytes: it must be a positive multiple of {PAGE}",
-                hint=f"the next is {max(math.ceil(size / PAGE), 1) * PAGE}",
+                hint=f"near it: {' and '.join(map(str, _multiples_near(size)))}",
             )
     need = memory.stack + memory.heap + CODE_ALLOWANCE
     limits = {
@@ -67,6 +66,12 @@ def check_memory(board: Board, memory: TaMemory) -> None:
                 hint=f"ask for a heap of {largest} or less (--ta-heap)"
                 + (", or simulate more with --secure-memory" if board.simulated_memory else ""),
             )
+
+
+def _multiples_near(size: int) -> list[int]:
+    """The positive multiples of PAGE around a size that is none."""
+    below = size - size % PAGE
+    return [multiple for multiple in (below, below + PAGE) if multiple > 0] or [PAGE]
 
 
 @dataclass(frozen=True)
