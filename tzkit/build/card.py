@@ -69,6 +69,7 @@ class Contents:
 
     firmware: Path
     kernel: Path
+    kernel_key: str
     initramfs: Path
     app: Application
     resume: Path
@@ -79,9 +80,10 @@ class Contents:
 
     def digests(self) -> dict[str, object]:
         """What a card depends on."""
-        files = [self.firmware, self.kernel, self.initramfs, self.resume, self.app.ta]
+        files = [self.firmware, self.initramfs, self.resume, self.app.ta]
         files += [self.app.program, *([self.authorized_keys] if self.authorized_keys else [])]
         return {
+            "kernel": self.kernel_key,
             "files": [file_sha256(path) for path in files],
             "names": list(self.app.names),
             "data": [self.data.key, str(self.data.root)],

@@ -64,7 +64,7 @@ def pack(job: Job, made: Made, data: DataFiles, extras: Extras) -> Packed | None
     files = {"firmware": boot.path / firmware.IMAGE, "kernel": linux.path}
     if board.card is not None and board.device_tree is not None:
         tables = card.Tables(board.card, board.device_tree, board.rootfs, board.kernel)
-        packed = _card(job, tables, made, data, extras, files)
+        packed = _card(job, tables, made, data, extras, files, linux.key)
     else:
         packed = _disks(job, board.rootfs, board.kernel, made, data)
     system = {"firmware": boot.key, "kernel": linux.key, "rest": packed.system_key}
@@ -93,12 +93,14 @@ def _card(
     data: DataFiles,
     extras: Extras,
     files: Mapping[str, Path],
+    kernel_key: str,
 ) -> Packed:
     """An SD card, for the real board and the emulated one."""
     initramfs = card.build_initramfs(job, tables.card, made.sysroot)
     contents = card.Contents(
         firmware=files["firmware"],
         kernel=files["kernel"],
+        kernel_key=kernel_key,
         initramfs=initramfs.path / image.BASE,
         app=made.app,
         resume=made.host.path / RESUME,

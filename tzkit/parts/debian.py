@@ -14,6 +14,7 @@ import re
 import shlex
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -235,10 +236,12 @@ def _describe(want: Wanted, destination: Path, origin: str) -> list[Part]:
 def _damage(path: Path) -> str | None:
     """What is wrong with a fetched set in the cache, or None."""
     try:
-        content = json.loads((path / MANIFEST).read_text())
-        for part in (Part(**item) for item in content):
-            if file_sha256(path / part.file) != part.sha256:
-                return f"{part.file} in the cache is damaged"
+        parts = [Part(**item) for item in json.loads((path / MANIFEST).read_text())]
+        with ThreadPoolExecutor() as pool:  # hashing is most of an unchanged build
+            hashes = pool.map(lambda part: file_sha256(path / part.file), parts)
+            for part, found in zip(parts, hashes, strict=True):
+                if found != part.sha256:
+                    return f"{part.file} in the cache is damaged"
     except (OSError, ValueError, TypeError) as error:
         return f"the cache is damaged ({error})"
     return None
