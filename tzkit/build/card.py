@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from tzkit.board import Board
 from tzkit.boardfile import Card, DeviceTree, Kernel, RootFs
 from tzkit.build import devicetree
+from tzkit.build import image as images
 from tzkit.build import tree as trees
 from tzkit.build.application import RESUME, Application
 from tzkit.build.fakeroot import fake_root
@@ -122,9 +123,10 @@ def build_card(job: Job, tables: Tables, contents: Contents, sysroot: Entry) -> 
     card = tables.card
     config = render_config(job.workspace, tables)
     init = render_root_init(job.workspace, job.board)
+    udhcpc = render(job.workspace.templates, "udhcpc.j2")
     layout = render_layout(job.workspace, card)
     inputs = {
-        "texts": [config, init, layout],
+        "texts": [config, init, udhcpc, layout],
         "tables": tables.dump(),
         "emulator": job.board.emulator.model_dump(mode="json") if job.board.emulator else None,
         "contents": contents.digests(),
@@ -141,7 +143,9 @@ def build_card(job: Job, tables: Tables, contents: Contents, sysroot: Entry) -> 
         _fill_boot(tables, contents, sysroot.path, boot, job.runner)
         write(boot / Path(card.config).stem, config)
         write(boot / KERNEL_ARGUMENTS, f"{card.kernel_arguments}\n")
-        _fill_root(job, tables, contents, init, sysroot.path, root)
+        _fill_root(job, tables, contents, sysroot.path, root)
+        write(root / "sbin/init", init, 0o755)
+        write(root / "usr/share/udhcpc/default.script", udhcpc, 0o755)
         _emulated_tree(job, tables, boot, contents.initramfs, destination / TREE_FOR_EMULATOR)
         write_whole(destination / LAYOUT, layout)
         (destination / PARTS).mkdir()
@@ -198,7 +202,7 @@ def block_map_argv(folder: Path) -> list[str]:
 
 
 def _code() -> list[str]:
-    modules = (__file__, trees.__file__, devicetree.__file__)
+    modules = (__file__, trees.__file__, devicetree.__file__, images.__file__)
     return [file_sha256(Path(name or "")) for name in modules]
 
 
@@ -231,9 +235,7 @@ def _unpack_loader(card: Card, loader: Parts, boot: Path, runner: Runner) -> Non
     shutil.rmtree(folder)
 
 
-def _fill_root(
-    job: Job, tables: Tables, contents: Contents, init: str, sysroot: Path, root: Path
-) -> None:
+def _fill_root(job: Job, tables: Tables, contents: Contents, sysroot: Path, root: Path) -> None:
     """The whole system of the card, our application and the data set in it."""
     lay_out(root)
     install_programs(tables.rootfs, sysroot, root, contents.app.program)
@@ -245,9 +247,6 @@ def _fill_root(
     for folder in contents.folders:
         (root / folder.relative_to("/")).mkdir(parents=True, exist_ok=True)
     copy(contents.resume, root / PROGRAM_FOLDER / RESUME, 0o755)
-    write(root / "sbin/init", init, 0o755)
-    udhcpc = render(job.workspace.templates, "udhcpc.j2")
-    write(root / "usr/share/udhcpc/default.script", udhcpc, 0o755)
     # No password lets anybody in: a key does, or the serial line.
     for name, text in {"passwd": "root:*:0:0:root:/root:/bin/sh", "group": "root:x:0:",
                        "shells": "/bin/sh"}.items():  # fmt: skip
