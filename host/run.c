@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
 #include "message.h"
 #include "report.h"
 #include "run.h"
@@ -9,6 +10,7 @@
 
 /* Positional words: classifier VERB DATA CFG WEIGHTS. */
 enum {
+	WORD_VERB = 1,
 	WORD_DATA = 2,
 	WORD_CFG = 3,
 	WORD_WEIGHTS = 4,
@@ -100,6 +102,74 @@ static int prepare(struct run *run, struct tee *tee, bool train)
 			   &run->seed, train);
 }
 
+static void tell_partition(const struct run *run)
+{
+	if (!run->partition.secure) {
+		json_null("partition");
+		return;
+	}
+	json_open_object("partition");
+	json_unsigned("start", run->partition.start);
+	json_unsigned("end", run->partition.end);
+	json_close_object();
+}
+
+static void tell_layers(const struct run *run)
+{
+	uint32_t i = 0;
+
+	json_open_array("layers");
+	for (i = 0; i < run->network.n_layers; i++) {
+		const struct network_layer *layer = &run->network.layers[i];
+
+		json_open_object(NULL);
+		json_unsigned("index", i);
+		json_string("kind", layer->name);
+		json_string("world", partition_holds(&run->partition, i) ?
+					     "secure" : "normal");
+		json_unsigned("inputs", network_floats(layer->input));
+		json_unsigned("outputs", network_floats(layer->output));
+		json_close_object();
+	}
+	json_close_array();
+}
+
+static void tell_memory(const struct run *run, const struct tee *tee)
+{
+	struct tee_memory memory = tee_last_memory(tee);
+
+	if (!run->partition.secure) {
+		json_null("secure_memory");
+		return;
+	}
+	json_open_object("secure_memory");
+	json_unsigned("needed", memory.needed);
+	json_unsigned("available", memory.available);
+	json_close_object();
+}
+
+/* The event "start" of json.h. */
+static void tell_start(const struct run *run, const struct tee *tee, bool train)
+{
+	json_begin("start");
+	json_unsigned("format", 1);
+	json_unsigned("abi", DARKNETP_TA_ABI);
+	json_string("verb", run->options->words[WORD_VERB]);
+	json_string("data", run->options->words[WORD_DATA]);
+	json_string("network", run->cfg_path);
+	json_string("weights", run->weights_path);
+	tell_partition(run);
+	json_unsigned("frozen", run->partition.frozen);
+	json_unsigned("batch", train ? run->network.batch : 1);
+	json_unsigned("subdivisions", train ? run->network.subdivisions : 1);
+	json_unsigned("micro_batch", run->chain.micro_batch);
+	if (run->seed.given)
+		json_unsigned("seed", run->seed.number);
+	tell_layers(run);
+	tell_memory(run, tee);
+	json_end();
+}
+
 int run_open(struct run *run, const struct options *options, struct tee *tee,
 	     bool train)
 {
@@ -123,6 +193,8 @@ int run_open(struct run *run, const struct options *options, struct tee *tee,
 		status = load_weights(run);
 	if (status)
 		run_close(run);
+	else
+		tell_start(run, tee, train);
 	return status;
 }
 

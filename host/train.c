@@ -8,6 +8,7 @@
 #include "classifier.h"
 #include "dataset.h"
 #include "files.h"
+#include "json.h"
 #include "message.h"
 #include "report.h"
 #include "run.h"
@@ -27,6 +28,7 @@ struct training {
 	float *truths;		/* (batch, classes) */
 	double average;		/* of the loss */
 	bool started;		/* there was a loss */
+	bool loss_here;		/* the normal world owns one */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -157,6 +159,28 @@ static int train_batch(struct training *t, uint64_t iteration, double *loss)
 	return status;
 }
 
+static void tell_loss(const struct training *t, const char *key, double loss)
+{
+	if (t->loss_here)
+		json_double(key, loss);
+	else
+		json_null(key);
+}
+
+static void tell_batch(const struct training *t, double loss, double seconds,
+		       double load_seconds)
+{
+	json_begin("iteration");
+	json_unsigned("n", batch_number(t));
+	tell_loss(t, "loss", loss);
+	tell_loss(t, "average", t->average);
+	json_float("rate", rate_now(t));
+	json_double("seconds", seconds);
+	json_double("load_seconds", load_seconds);
+	json_unsigned("images", t->run.seen);
+	json_end();
+}
+
 static void print_batch(struct training *t, double loss, double seconds)
 {
 	report_print(&t->report, stdout,
@@ -172,6 +196,8 @@ static int run_batch(struct training *t)
 {
 	uint64_t iteration = batch_number(t);
 	double start = report_clock();
+	double loaded = 0.0;
+	double trained = 0.0;
 	double loss = 0.0;
 	int status = 0;
 
@@ -179,14 +205,16 @@ static int run_batch(struct training *t)
 	status = draw_batch(t, iteration);
 	if (status)
 		return status;
-	printf("Loaded: %f seconds\n", report_clock() - start);
-	start = report_clock();
+	loaded = report_clock();
+	printf("Loaded: %f seconds\n", loaded - start);
 	status = train_batch(t, iteration, &loss);
 	if (status)
 		return status;
+	trained = report_clock();
 	t->average = t->started ? 0.9 * t->average + 0.1 * loss : loss;
 	t->started = true;
-	print_batch(t, loss, report_clock() - start);
+	print_batch(t, loss, trained - loaded);
+	tell_batch(t, loss, trained - loaded, loaded - start);
 	return 0;
 }
 
@@ -260,6 +288,17 @@ static int make_paths(struct training *t)
 	return 0;
 }
 
+static bool owns_loss_here(const struct run *run)
+{
+	uint32_t i = 0;
+
+	for (i = 0; i < run->network.n_layers; i++)
+		if (network_owns_loss(&run->network.layers[i]) &&
+		    !partition_holds(&run->partition, i))
+			return true;
+	return false;
+}
+
 static int make_buffers(struct training *t)
 {
 	const struct network *network = &t->run.network;
@@ -304,6 +343,7 @@ static int open_training(struct training *t)
 	       network->augmentation.max_crop);
 	status = report_open(&t->report, t->run.options, "train",
 			     t->run.cfg_path);
+	t->loss_here = owns_loss_here(&t->run);
 	choose_end(t);
 	printf("current_batch=%llu \n", (unsigned long long)batch_number(t));
 	return status;
