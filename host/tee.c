@@ -8,7 +8,7 @@
 #include "tee.h"
 
 _Static_assert(sizeof(struct darknetp_model) == 48, "layout of the contract");
-_Static_assert(sizeof(struct darknetp_layer) == 64, "layout of the contract");
+_Static_assert(sizeof(struct darknetp_layer) == 112, "layout of the contract");
 _Static_assert(sizeof(struct darknetp_step) == 40, "layout of the contract");
 _Static_assert(DARKNETP_CMD_TRAIN == TEE_COMMANDS - 1, "all commands counted");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
