@@ -22,7 +22,6 @@
  *                   inputs and outputs: floats of one image
  *     secure_memory {"needed", "available"}: bytes of the TA's heap; or null
  *   resumed       train goes on from a checkpoint, momentum included
- *     state         path of the state file
  *     n             batches done before
  *   iteration     train: a batch is done
  *     n             its number, from 1 on

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint.h"
 #include "json.h"
 #include "message.h"
 #include "report.h"
@@ -73,11 +74,52 @@ static int load_weights(struct run *run)
 	return status;
 }
 
+static int find_checkpoint(struct run *run)
+{
+	if (!run->weights_path || run->options->clear)
+		return 0;
+	return checkpoint_find(run->weights_path, run->options->split,
+			       &run->state, &run->resumed);
+}
+
+/* After the weights: what makes the continuation identical. */
+static int load_checkpoint(struct run *run)
+{
+	int status = 0;
+
+	if (!run->resumed)
+		return 0;
+	/* The state names its weights, so only a forged one gets here. */
+	if (run->state.seen != run->seen)
+		return message_failed("%s.state has seen %llu images, but its weights %llu",
+				      run->weights_path,
+				      (unsigned long long)run->state.seen,
+				      (unsigned long long)run->seen);
+	status = checkpoint_load_momentum(&run->chain, run->weights_path);
+	if (!status)
+		message_note("going on from the checkpoint, with momentum and average loss of %s.state",
+			     run->weights_path);
+	if (!status && run->state.batch != run->network.batch)
+		message_note("the checkpoint was trained with batches of %u images, now there are %u: it does not go on identically",
+			     run->state.batch, run->network.batch);
+	return status;
+}
+
 static int choose_seed(struct run *run)
 {
-	if (!run->options->seeded)
+	const struct options *options = run->options;
+	bool known = run->resumed && run->state.seeded;
+
+	if (known && options->seeded && options->seed != run->state.seed)
+		message_note("-seed %llu replaces %llu of the checkpoint: it does not go on identically",
+			     (unsigned long long)options->seed,
+			     (unsigned long long)run->state.seed);
+	if (options->seeded)
+		seed_from_number(&run->seed, options->seed);
+	else if (known)
+		seed_from_number(&run->seed, run->state.seed);
+	else
 		return seed_from_system(&run->seed);
-	seed_from_number(&run->seed, run->options->seed);
 	return 0;
 }
 
@@ -93,6 +135,8 @@ static int prepare(struct run *run, struct tee *tee, bool train)
 	if (!status && train)
 		status = partition_freeze(&run->partition, run->options,
 					  &run->network);
+	if (!status && train)
+		status = find_checkpoint(run);
 	if (!status)
 		status = choose_seed(run);
 	if (status)
@@ -191,6 +235,8 @@ int run_open(struct run *run, const struct options *options, struct tee *tee,
 		status = prepare(run, tee, train);
 	if (!status)
 		status = load_weights(run);
+	if (!status)
+		status = load_checkpoint(run);
 	if (status)
 		run_close(run);
 	else
