@@ -26,7 +26,6 @@ from tzkit.store import write_whole
 from tzkit.suites import darknetp
 from tzkit.suites.darknetp import DarknetpRun, Partition
 from tzkit.suites.darknetp_judge import judge_predict
-from tzkit.suites.darknetp_output import read_normal
 from tzkit.ui import QUIET, Ui
 from tzkit.workspace import Workspace
 
@@ -161,7 +160,7 @@ class Bench:
                 )
 
     def _note_training(self, label: str, run: DarknetpRun) -> None:
-        seconds = tuple(said.seconds for said in read_normal(run.normal).iterations)
+        seconds = tuple(said.seconds for said in run.said.iterations)
         if run.status or len(seconds) != ITERATIONS:
             raise CheckFailed(
                 f"training with {label} in the TEE ended with status {run.status} after "
