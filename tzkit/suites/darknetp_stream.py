@@ -41,7 +41,7 @@ class StreamLayer(_Event):
 
 class Start(_Event):
     event: Literal["start"]
-    version: Literal[1]
+    format: Literal[1]
     layers: tuple[StreamLayer, ...]
 
 
@@ -94,14 +94,14 @@ class Accuracy(_Event):
 
 
 class End(_Event):
-    """How the program ended and what crossed between the worlds, in calls and bytes."""
+    """How the program ended, and what crossed between the worlds if a session was open."""
 
     event: Literal["end"]
     status: int
     seconds: float
-    calls: int
-    bytes_to_secure: int
-    bytes_from_secure: int
+    calls: int | None = None
+    bytes_to_secure: int | None = None
+    bytes_from_secure: int | None = None
 
 
 Known = Start | Iteration | Prediction | Validated | Accuracy | End
