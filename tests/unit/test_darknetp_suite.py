@@ -143,7 +143,8 @@ def started(partition: Partition | None) -> dict[str, Any]:
 
 def ended(status: int = 0) -> dict[str, Any]:
     crossed = {"calls": 12, "bytes_to_secure": 1000, "bytes_from_secure": 10}
-    return {"event": "end", "status": status, "seconds": 9.5, **crossed}
+    commands = {"build": crossed, "forward": crossed, "train": crossed}
+    return {"event": "end", "status": status, "seconds": 9.5, "commands": commands}
 
 
 def streamed_training(partition: Partition | None = PP, scale: float = 1.0) -> Said:
@@ -229,7 +230,14 @@ def test_spoiled_stream_names_its_line(line: str, why: str) -> None:
 def test_events_of_a_newer_program_are_left_alone() -> None:
     newer = {**ended(), "more": [1]}
     stream = read_stream(['{"event": "sealed", "n": "?"}', json.dumps(newer)])
-    assert stream.end is not None and stream.end.calls == 12
+    assert stream.end is not None and stream.end.status == 0
+
+
+def test_what_crosses_is_counted_by_step() -> None:
+    """Forward and train; building is not repeated."""
+    crossed = read_stream([json.dumps(ended())]).crossed
+    assert (crossed.calls, crossed.bytes_to_secure, crossed.bytes_from_secure) == (24, 2000, 20)
+    assert read_stream([]).crossed.calls == 0
 
 
 # ---- Training ----

@@ -93,15 +93,24 @@ class Accuracy(_Event):
     topk: float
 
 
+class Crossed(_Event):
+    """What crossed between the worlds: calls of the secure world, bytes each way."""
+
+    calls: int
+    bytes_to_secure: int
+    bytes_from_secure: int
+
+
 class End(_Event):
-    """How the program ended, and what crossed between the worlds if a session was open."""
+    """How the program ended, and what crossed between the worlds for which commands."""
 
     event: Literal["end"]
     status: int
     seconds: float
-    calls: int | None = None
-    bytes_to_secure: int | None = None
-    bytes_from_secure: int | None = None
+    commands: dict[str, Crossed] = Field(default_factory=dict)
+
+
+STEPS = ("forward", "backward", "train")  # the commands that compute
 
 
 Known = Start | Iteration | Prediction | Validated | Accuracy | End
@@ -126,6 +135,17 @@ class Stream:
     @property
     def end(self) -> End | None:
         return next((event for event in self.events if isinstance(event, End)), None)
+
+    @property
+    def crossed(self) -> Crossed:
+        """What crossed while computing, without what building the network and loading it took."""
+        commands = self.end.commands if self.end else {}
+        steps = [commands[name] for name in STEPS if name in commands]
+        return Crossed(
+            calls=sum(step.calls for step in steps),
+            bytes_to_secure=sum(step.bytes_to_secure for step in steps),
+            bytes_from_secure=sum(step.bytes_from_secure for step in steps),
+        )
 
     @property
     def iterations(self) -> list[Iteration]:
