@@ -45,7 +45,7 @@ HELP = {
     "force": "also a disk that is built in",
     "pp": "layers in the TEE, START:END, both included",
     "xtest": "full, smoke or none (default: what the board file says)",
-    "only": "run only this suite: xtest, usage, train or predict",
+    "only": "run only this suite: xtest, usage, train, tune, predict or valid",
     "keep": "when done, hand over the consoles instead of ending the system",
     "cold": "boot from reset instead of restoring the saved system",
     "get": "file on the board to copy into the folder of the run when done",

@@ -188,7 +188,7 @@ def qemu_test(common: Common, options: TestOptions) -> int:
     """Fetch, build, boot, run the suites, report; returns the exit code."""
     workspace, board = _checked(common, emulated=True)
     dataset, _ = pipeline.check_request(workspace, board, common.build_options())
-    options = options.for_board(board)
+    options = options.for_board(board).for_app(common.app)
     options.check_network(datasets.layer_count(dataset))
     ui = common.ui
     if common.dry_run:

@@ -66,6 +66,9 @@ class Descriptor(Table):
     training_batch: int | None = Field(
         default=None, gt=0, description="images per update in the short training of a test run"
     )
+    accuracy: float = Field(
+        default=0.0, ge=0, le=1, description="share of the held-out images that must be recognised"
+    )
     copy_paths: tuple[RelativePath, ...] = Field(min_length=1, alias="copy")
     digits: Digits | None = None
     examples: tuple[Example, ...] = Field(min_length=1)
@@ -83,8 +86,9 @@ class Dataset:
 class DatasetSummary:
     """What a written data set holds; paths are relative to ``root`` on the target.
 
-    ``backup`` is where trained weights go, absolute. ``short_cfg`` is the network with a training
-    that ends soon, for programs that cannot be told on their command line.
+    ``layers`` are the names of the network's sections, without ``[net]``. ``backup`` is where
+    trained weights go, absolute. ``short_cfg`` is the network with a training that ends soon, for
+    programs that cannot be told on their command line.
     """
 
     root: PurePosixPath
@@ -95,6 +99,8 @@ class DatasetSummary:
     examples: tuple[Example, ...]
     train_images: int
     held_out_images: int
+    layers: tuple[str, ...] = ()
+    accuracy: float = 0.0
     backup: PurePosixPath = BACKUP
     short_cfg: PurePosixPath | None = None
 
@@ -129,18 +135,21 @@ def load_dataset(folder: Path, name: str) -> Dataset:
 
 
 def layer_count(dataset: Dataset) -> int:
-    """How many layers the network has: the sections of its file but the first, ``[net]``.
-
-    Raises RequestError when the file is missing.
-    """
+    """How many layers the network has. Raises RequestError when its file is missing."""
     path = dataset.folder / dataset.descriptor.network_cfg
     if not path.is_file():
         raise RequestError(
             f"{path} is missing, the data set's {DESCRIPTOR} names it as its network",
             hint=f"add it, or mend the {DESCRIPTOR}",
         )
-    sections = [line for line in _lines(path) if line.lstrip().startswith("[")]
-    return max(len(sections) - 1, 0)
+    return len(layer_names(path))
+
+
+def layer_names(network_cfg: Path) -> tuple[str, ...]:
+    """The names of the sections of a network file but the first, ``[net]``."""
+    lines = (line.strip() for line in _lines(network_cfg))
+    names = [line[1:].partition("]")[0].strip() for line in lines if line.startswith("[")]
+    return tuple(names[1:])
 
 
 def read_descriptor(path: Path) -> Descriptor:
@@ -226,6 +235,8 @@ def summarise(dataset: Dataset, tree: Path) -> DatasetSummary:
         examples=descriptor.examples,
         train_images=train,
         held_out_images=valid,
+        layers=layer_names(tree / descriptor.network_cfg),
+        accuracy=descriptor.accuracy,
         backup=descriptor.root / lists.get("backup", BACKUP),
     )
 

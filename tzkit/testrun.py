@@ -8,16 +8,17 @@ import os
 import shlex
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from tzkit import report
 from tzkit.board import Board
-from tzkit.console import Event
+from tzkit.console import Event, Shell
 from tzkit.consoles import hand_over
+from tzkit.datasets import DatasetSummary, Example
 from tzkit.errors import RequestError, TzkitError
-from tzkit.foreign import pinned
+from tzkit.foreign import OWN, pinned
 from tzkit.job import Job, point_latest
 from tzkit.origin import DEBIAN, Origin, Product
 from tzkit.pipeline import BuildOptions
@@ -25,13 +26,20 @@ from tzkit.report import Boot, RunRecord, Suite
 from tzkit.session import Session
 from tzkit.store import disk_error
 from tzkit.suites import darknetp, xtest
-from tzkit.suites.darknetp import Partition
-from tzkit.suites.darknetp_judge import judge_predict, judge_train, judge_usage
+from tzkit.suites.darknetp import DarknetpRun, Partition
+from tzkit.suites.darknetp_judge import (
+    judge_predict,
+    judge_train,
+    judge_tune,
+    judge_usage,
+    judge_valid,
+)
 
 XTEST_SECONDS = 1800.0
 DARKNETP_SECONDS = 600.0
 WATCH_SECONDS = 0.2
-ONLY = ("xtest", "usage", "train", "predict")
+ONLY = ("xtest", "usage", "train", "tune", "predict", "valid")
+OWN_ONLY: tuple[Suite, ...] = ("tune", "valid")  # upstream's cannot do these with layers in the TEE
 LEVELS = ("full", "smoke", "none")
 ONLY_XTEST = ("boot", "xtest")
 
@@ -77,9 +85,30 @@ class TestOptions:
         suites = tuple(suite for suite in self.suites if suite != "xtest" or level != "none")
         return replace(self, xtest=level, suites=suites)
 
+    def for_app(self, app: str) -> TestOptions:
+        """The same without what other applications cannot do. Raises RequestError if it is all."""
+        if app == OWN:
+            return self
+        return self._without(OWN_ONLY, f"is for --app {OWN}")
+
+    def for_dataset(self, held_out: int) -> TestOptions:
+        """The same without validation where there is nothing to validate with.
+
+        Raises RequestError if that is all that was asked for.
+        """
+        if held_out:
+            return self
+        return self._without(("valid",), "needs images that were held out, the data set has none")
+
+    def _without(self, left_out: Sequence[Suite], why: str) -> TestOptions:
+        suites = tuple(suite for suite in self.suites if suite not in left_out)
+        if suites == ("boot",) and suites != self.suites:
+            raise RequestError(f"--only {self.suites[1]} {why}")
+        return replace(self, suites=suites)
+
     def check_network(self, layers: int) -> None:
         """Raises RequestError when the partition will be used and lies outside the network."""
-        if "train" in self.suites or "predict" in self.suites:
+        if {"train", "tune", "predict", "valid"} & set(self.suites):
             self.partition.check(layers)
 
 
@@ -151,7 +180,8 @@ def _run(
     origin.prepare(job, build, emulate=True)
     built = origin.build(job, build)
     data = pinned.dataset_parts(build.dataset, job.workspace.cache)
-    findings.note(parts=(*built.records, *data))
+    options = options.for_dataset(built.dataset.held_out_images)
+    findings.note(parts=(*built.records, *data), wanted=options.suites)
     with contextlib.ExitStack() as stack:
         shards = _shards(job.board, options, origin)
         with job.stage(
@@ -259,24 +289,56 @@ def _run_darknetp(
         findings.note_darknetp(usage=judge_usage(darknetp.run_usage(shell, timeout=limit)))
     if "predict" in options.suites:
         predictions = []
-        for example in dataset.examples[: darknetp.PREDICTIONS]:
+        for place, example in _asked_predictions(dataset, partition):
             progress(f"predict {example.label}")
-            run = darknetp.run_predict(shell, dataset, example, partition, timeout=limit)
-            predictions.append(judge_predict(run, partition, example))
+            run = darknetp.run_predict(shell, dataset, example, place, timeout=limit)
+            predictions.append(judge_predict(run, place, example))
         findings.note_darknetp(predictions=tuple(predictions))
-    if "train" in options.suites:
-        asked = darknetp.TRAIN_ITERATIONS
-        run = darknetp.run_train(
-            shell,
-            dataset,
-            partition,
-            timeout=limit,
-            iterations=asked,
-            on_iteration=lambda number: progress(f"train {number}/{asked}"),
-        )
-        findings.note_darknetp(train=judge_train(run, partition, asked))
+    if "valid" in options.suites:
+        progress(f"valid, {dataset.held_out_images} images")
+        run = darknetp.run_valid(shell, dataset, partition, timeout=limit)
+        findings.note_darknetp(valid=judge_valid(run, partition, dataset))
+    for name, judge in (("train", judge_train), ("tune", judge_tune)):
+        if name in options.suites:
+            run = _run_training(shell, dataset, partition, limit, name, progress)
+            findings.note_darknetp(**{name: judge(run, partition, darknetp.TRAIN_ITERATIONS)})
     with findings.lock:
         findings.progress.pop("darknetp", None)
+
+
+def _asked_predictions(
+    dataset: DatasetSummary, partition: Partition
+) -> list[tuple[Partition, Example]]:
+    """Images with the partition asked for, and again with the softmax outside of it.
+
+    Upstream's program, which is told less, gets the first ones only.
+    """
+    asked = [(partition, example) for example in dataset.examples[: darknetp.PREDICTIONS]]
+    outside = partition.before_softmax(dataset.layers)
+    if dataset.short_cfg is None and outside not in (None, partition):
+        asked += [(outside, example) for example in dataset.examples[: darknetp.OPEN_PREDICTIONS]]
+    return asked
+
+
+def _run_training(
+    shell: Shell,
+    dataset: DatasetSummary,
+    partition: Partition,
+    limit: float,
+    name: str,
+    progress: Callable[[str], None],
+) -> DarknetpRun:
+    """The short training of a test run, from scratch or (``tune``) from the data set's weights."""
+    asked = darknetp.TRAIN_ITERATIONS
+    return darknetp.run_train(
+        shell,
+        dataset,
+        partition,
+        timeout=limit,
+        iterations=asked,
+        tune=name == "tune",
+        on_iteration=lambda number: progress(f"{name} {number}/{asked}"),
+    )
 
 
 def _report(job: Job, findings: Findings) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gzip
 import hashlib
 import shlex
+import zlib
 from pathlib import Path, PurePosixPath
 
 from tzkit.console import Shell
@@ -22,14 +24,27 @@ def get_file(shell: Shell, path: PurePosixPath, folder: Path) -> Path:
 
     Raises RequestError when the board has no such file, TargetDied when it did not arrive whole.
     """
+    try:
+        content = read_file(shell, path)
+    except FileNotFoundError as error:
+        raise RequestError(f"--get {path}: {error}") from error
+    write_whole(folder / path.name, content)
+    return folder / path.name
+
+
+def read_file(shell: Shell, path: PurePosixPath) -> bytes:
+    """The content of a file of the board.
+
+    Raises FileNotFoundError when it cannot be read there, TargetDied when it did not arrive whole.
+    """
     quoted = shlex.quote(str(path))
     told = shell.run(f"sha256sum {quoted}", timeout=HASH_SECONDS)
     if told.status:
-        raise RequestError(f"--get {path}: {told.output.strip()}")
-    sent = shell.run(f"base64 {quoted}", timeout=GET_SECONDS)
+        raise FileNotFoundError(told.output.strip())
+    sent = shell.run(f"gzip -c {quoted} | base64", timeout=GET_SECONDS)
     try:
-        content = base64.b64decode("".join(sent.output.split()), validate=True)
-    except binascii.Error:
+        content = gzip.decompress(base64.b64decode("".join(sent.output.split()), validate=True))
+    except (binascii.Error, OSError, EOFError, zlib.error):
         content = b""
     if hashlib.sha256(content).hexdigest() != told.output.split()[0]:
         raise TargetDied(
@@ -38,5 +53,4 @@ def get_file(shell: Shell, path: PurePosixPath, folder: Path) -> Path:
             hint="run the same command again",
             log=shell.target.logs["normal"],
         )
-    write_whole(folder / path.name, content)
-    return folder / path.name
+    return content

@@ -3,19 +3,37 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from console_guest import Guest, booted, joined
 
 from tzkit.console import Line, Shell
 from tzkit.datasets import DatasetSummary, Example
-from tzkit.errors import RequestError, TargetDied
-from tzkit.suites.darknetp import DarknetpRun, Partition, run_predict, run_train, run_usage
-from tzkit.suites.darknetp_judge import judge_predict, judge_train, judge_usage
+from tzkit.errors import CheckFailed, RequestError, TargetDied
+from tzkit.suites import darknetp
+from tzkit.suites.darknetp import (
+    DarknetpRun,
+    Partition,
+    run_predict,
+    run_train,
+    run_usage,
+    run_valid,
+)
+from tzkit.suites.darknetp_judge import (
+    judge_predict,
+    judge_train,
+    judge_tune,
+    judge_usage,
+    judge_valid,
+)
+from tzkit.suites.darknetp_output import read_normal
+from tzkit.suites.darknetp_stream import Spoiled, as_output, read_stream
 
 KINDS = ["conv", "max", "conv", "max", "connected", "dropout", "connected", "dropout",
          "connected", "softmax", "cost"]  # fmt: skip
@@ -29,23 +47,30 @@ DATASET = DatasetSummary(
     training_batch=32,
     examples=(THREE,),
     train_images=1433,
-    held_out_images=364,
-)
+    held_out_images=20,
+    layers=("convolutional", "maxpool", "convolutional", "maxpool", "connected", "dropout",
+            "connected", "dropout", "connected", "softmax", "cost"),
+    accuracy=0.9,
+)  # fmt: skip
+SHORT = replace(DATASET, short_cfg=PurePosixPath("cfg/mnist_lenet_short.cfg"))
 
 
 @dataclass
 class Said:
-    """What both worlds say, before it is spoiled."""
+    """What both worlds say, before it is spoiled; ``stream`` is said to programs by our own."""
 
     normal: list[str] = field(default_factory=list)
     secure: list[str] = field(default_factory=list)
     status: int = 0
+    stream: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self) -> DarknetpRun:
         def lines(texts: Sequence[str]) -> tuple[Line, ...]:
             return tuple(Line(float(n), text) for n, text in enumerate(texts))
 
-        return DarknetpRun("darknetp", lines(self.normal), lines(self.secure), self.status, 9.5)
+        stream = read_stream(map(json.dumps, self.stream)) if self.stream else None
+        normal, secure = lines(self.normal), lines(self.secure)
+        return DarknetpRun("darknetp", normal, secure, self.status, 9.5, stream)
 
     def swap(self, old: str, new: str) -> None:
         """Replace a text on both consoles; it must be there."""
@@ -99,6 +124,120 @@ def prediction(partition: Partition | None = PP, *, shown: Sequence[str] | None 
     said.normal.append("data/t_00003_c3.png: Predicted in 0.004321 seconds.")
     said.normal += shown if shown is not None else one_hot if hidden else open_
     return said
+
+
+# ---- The same as a stream for programs ----
+
+
+def started(partition: Partition | None) -> dict[str, Any]:
+    def world(index: int) -> str:
+        inside = partition is not None and partition.start <= index <= partition.end
+        return "secure" if inside else "normal"
+
+    layers = [
+        {"index": index, "kind": kind, "world": world(index), "inputs": 10, "outputs": 10}
+        for index, kind in enumerate(DATASET.layers)
+    ]
+    return {"event": "start", "format": 1, "verb": "v", "layers": layers}
+
+
+def ended(status: int = 0) -> dict[str, Any]:
+    crossed = {"calls": 12, "bytes_to_secure": 1000, "bytes_from_secure": 10}
+    commands = {"build": crossed, "forward": crossed, "train": crossed}
+    return {"event": "end", "status": status, "seconds": 9.5, "commands": commands}
+
+
+def streamed_training(partition: Partition | None = PP, scale: float = 1.0) -> Said:
+    said = training(partition)
+    hidden = partition is not None and partition.end == 10
+    said.stream = [started(partition)]
+    for n in range(1, 31):
+        own = None if hidden else scale * loss(n)
+        numbers = {"loss": own, "average": own, "rate": 0.05, "seconds": 0.8, "images": 100 * n}
+        said.stream.append({"event": "iteration", "n": n, **numbers})
+    said.stream += [{"event": "saved", "path": "x"}, ended()]
+    if hidden:
+        texts = [f"{scale * loss(n):.5f}" for n in range(1, 31)]
+        lines = [f"I/TA: loss = {text}, avg loss = {text} from the TA" for text in texts]
+        said.secure = [said.secure[0], *lines]
+    return said
+
+
+def streamed_prediction(partition: Partition | None, shares: Sequence[float]) -> Said:
+    said = prediction(partition)
+    top = [
+        {"class": number, "name": name, "share": share}
+        for number, (name, share) in enumerate(zip("35102", shares, strict=False))
+    ]
+    told = {"event": "prediction", "image": "data/t_00003_c3.png", "seconds": 0.004, "top": top}
+    said.stream = [started(partition), told, ended()]
+    return said
+
+
+def streamed_validation(partition: Partition | None = PP, right: int = 19) -> Said:
+    said = start(partition)
+    images = [
+        {"event": "validated", "image": f"{n}.png", "class": 3, "best": 3 if n < right else 8,
+         "in_top": True}
+        for n in range(20)
+    ]  # fmt: skip
+    share = {"images": 20, "top": 5, "top1": right / 20, "topk": 1.0}
+    said.stream = [started(partition), *images, {"event": "accuracy", **share}, ended()]
+    return said
+
+
+@pytest.mark.parametrize("partition", [PP, Partition(2, 6), Partition(4, 9), None])
+def test_stream_and_prose_say_the_same(partition: Partition | None) -> None:
+    said = streamed_training(partition)
+    run = said.run()
+    assert run.stream is not None
+    told, printed = as_output(run.stream), read_normal(run.normal)
+    assert [(layer.index, layer.world) for layer in told.layers] == [
+        (layer.index, layer.world) for layer in printed.layers
+    ]
+    for one, other in zip(told.iterations, printed.iterations, strict=True):
+        assert (one.number, one.images) == (other.number, other.images)
+        assert one.loss == pytest.approx(other.loss, abs=1e-5)
+    result = judge_train(run, partition, 30)
+    assert result.reasons == ()
+    hidden = partition is not None and partition.end == 10
+    assert (result.iterations[0].normal, result.iterations[0].secure) == (
+        (None, 2.5) if hidden else (2.5, None)
+    )
+
+
+def test_stream_knows_numbers_that_json_does_not() -> None:
+    said = streamed_training(None)
+    said.stream[3]["loss"] = "nan"
+    assert "finite" in "\n".join(judge_train(said.run(), None, 30).reasons)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "line 2: : Invalid JSON"),
+        ('{"event": "iteration", "n": 1}', "line 2: iteration.loss: Field required"),
+        ('{"event": "start", "format": 2, "layers": []}', "line 2: start.format"),
+        ('{"none": 1}', "line 2: event: Field required"),
+    ],
+)
+def test_spoiled_stream_names_its_line(line: str, why: str) -> None:
+    with pytest.raises(Spoiled) as caught:
+        read_stream([json.dumps(started(PP)), line])
+    assert str(caught.value).startswith(why.replace(": : ", ": "))
+
+
+def test_events_of_a_newer_program_are_left_alone() -> None:
+    newer = {**ended(), "more": [1]}
+    stream = read_stream(['{"event": "sealed", "n": "?"}', json.dumps(newer)])
+    assert stream.end is not None and stream.end.status == 0
+
+
+def test_what_crosses_is_counted_by_step() -> None:
+    """Forward and train; building is not repeated."""
+    crossed = read_stream([json.dumps(ended())]).crossed
+    assert (crossed.calls, crossed.bytes_to_secure, crossed.bytes_from_secure) == (24, 2000, 20)
+    assert read_stream([]).crossed.calls == 0
 
 
 # ---- Training ----
@@ -170,6 +309,20 @@ def test_training_that_is_cut_off_never_passes() -> None:
     for cut in range(len(whole.secure) - 1):
         said = replace(whole, secure=whole.secure[:cut])
         assert judge_train(said.run(), PP, 30).verdict == "fail", cut
+
+
+@pytest.mark.parametrize("partition", [PP, Partition(4, 9), None])
+def test_tuning_passes_where_weights_had_learnt(partition: Partition | None) -> None:
+    """An untrained network of ten classes shows 1.6 in a world with both losses, 0.9 with one."""
+    assert judge_tune(streamed_training(partition, 0.1).run(), partition, 30).verdict == "pass"
+    result = judge_tune(streamed_training(partition).run(), partition, 30)
+    assert result.verdict == "fail" and "the weights did not count" in result.reasons[0]
+
+
+def test_tuning_that_runs_away_fails() -> None:
+    said = streamed_training(PP, 0.1)
+    said.secure[-3:] = [line.replace("loss = 0.", "loss = 9.") for line in said.secure[-3:]]
+    assert "did not count" in judge_tune(said.run(), PP, 30).reasons[0]
 
 
 def test_few_iterations_are_no_evidence() -> None:
@@ -247,6 +400,49 @@ def test_prediction_without_its_evidence_fails() -> None:
     assert judge_predict(prediction(None).run(), PP, THREE).verdict == "fail"
 
 
+def test_prediction_by_stream() -> None:
+    hidden = streamed_prediction(PP, [1.0])
+    result = judge_predict(hidden.run(), PP, THREE)
+    assert (result.verdict, result.top[0]) == ("pass", ("3", 100.0))
+    leak = streamed_prediction(PP, [1.0, 1e-7, 0.0, 0.0, 0.0])
+    assert "confidences show" in judge_predict(leak.run(), PP, THREE).reasons[0]
+    shown = streamed_prediction(Partition(4, 8), [0.8, 0.2, 0.0, 0.0, 0.0])
+    assert judge_predict(shown.run(), Partition(4, 8), THREE).verdict == "pass"
+
+
+BAD_VALIDATION: dict[str, tuple[Callable[[Said], object], str]] = {
+    "status": (lambda said: setattr(said, "status", 1), "status 1"),
+    "too few right": (
+        lambda said: setattr(said, "stream", streamed_validation(right=17).stream),
+        "85.0% of the images were recognised, 90.0% must be",
+    ),
+    "no accuracy": (lambda said: said.stream.pop(-2), "no accuracy was reported"),
+    "an image missing": (lambda said: said.stream.pop(4), "top 1: 0.9500 was reported, but 18"),
+    "an image twice": (lambda said: said.stream[5].update(image="1.png"), "20 images are held out"),
+    "praise": (lambda said: said.stream[-2].update(top1=1.0), "1.0000 was reported, but 19"),
+    "nothing in the TEE": (lambda said: said.stream.__setitem__(0, started(None)), "the table"),
+    "nothing at all": (lambda said: said.stream.clear(), "no accuracy was reported"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_VALIDATION)
+def test_bad_validation_fails_with_a_reason(name: str) -> None:
+    spoil, reason = BAD_VALIDATION[name]
+    said = streamed_validation()
+    spoil(said)
+    result = judge_valid(said.run(), PP, DATASET)
+    assert result.verdict == "fail"
+    assert reason in "\n".join(result.reasons)
+
+
+def test_good_validation_passes() -> None:
+    result = judge_valid(streamed_validation().run(), PP, DATASET)
+    assert result.reasons == ()
+    assert (result.images, result.top1, result.topk, result.k) == (20, 0.95, 1.0, 5)
+    guessing = judge_valid(streamed_validation(right=3).run(), PP, replace(DATASET, accuracy=0))
+    assert guessing.reasons == ("15.0% of the images were recognised, 20.0% must be",)
+
+
 def test_usage() -> None:
     said = Said(["Prepare session with the TA", "Begin darknet", "usage: darknetp <function>"])
     assert judge_usage(said.run()).verdict == "pass"
@@ -289,6 +485,14 @@ def test_partition() -> None:
     assert str(PP) == "4:10"
 
 
+@pytest.mark.parametrize(
+    ("partition", "outside"),
+    [(PP, Partition(4, 8)), (Partition(4, 8), Partition(4, 8)), (Partition(9, 10), None)],
+)
+def test_partition_before_the_softmax(partition: Partition, outside: Partition | None) -> None:
+    assert partition.before_softmax(DATASET.layers) == outside
+
+
 # ---- The runner ----
 
 
@@ -298,23 +502,65 @@ def guest_and_shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
         yield pair
 
 
+@pytest.fixture(autouse=True)
+def stream_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that programs write their stream to; the guest shares our file system."""
+    path = tmp_path / "darknetp.json"
+    monkeypatch.setattr(darknetp, "STREAM", PurePosixPath(path))
+    return path
+
+
 def play(guest: Guest, said: Said, last: str = "") -> None:
     steps = [("normal", joined(said.normal)), ("secure", joined(said.secure))]
+    if said.stream:
+        written = guest.folder / "stream"
+        written.write_text(joined(map(json.dumps, said.stream)))
+        last = f'for file; do :; done\ncat {written} >"$file"\n{last}'  # -json FILE comes last
     guest.program("darknetp", steps, status=said.status, last=last)
 
 
-def test_training_through_consoles(guest_and_shell: tuple[Guest, Shell]) -> None:
+def test_training_through_consoles(guest_and_shell: tuple[Guest, Shell], stream_file: Path) -> None:
     guest, shell = guest_and_shell
     guest.say_secure("I/TA: loss = 9.0, avg loss = 9.0 from the TA\n")  # of an earlier run
     shell.run("true", timeout=5)
-    play(guest, training())
+    play(guest, streamed_training())
     counted: list[int] = []
     run = run_train(shell, DATASET, PP, timeout=10, iterations=30, on_iteration=counted.append)
-    assert judge_train(run, PP, 30).verdict == "pass"
+    assert judge_train(run, PP, 30).reasons == ()
     assert counted == list(range(1, 31))
     start = "cd / && darknetp classifier train -pp_start 4 -pp_end 10 -iterations 30 -seed 1 "
     assert run.command.startswith(start)
-    assert run.command.endswith(" cfg/digits.dataset cfg/mnist_lenet.cfg")
+    assert run.command.endswith(f" cfg/digits.dataset cfg/mnist_lenet.cfg -json {stream_file}")
+    assert not stream_file.exists()
+
+
+def test_tuning_starts_from_the_weights(guest_and_shell: tuple[Guest, Shell]) -> None:
+    guest, shell = guest_and_shell
+    play(guest, streamed_training(scale=0.1))
+    run = run_train(shell, DATASET, PP, timeout=10, iterations=30, tune=True)
+    assert judge_tune(run, PP, 30).reasons == ()
+    words = " -clear cfg/digits.dataset cfg/mnist_lenet.cfg models/mnist_lenet.weights -json "
+    assert words in run.command
+
+
+def test_validation_through_consoles(guest_and_shell: tuple[Guest, Shell]) -> None:
+    guest, shell = guest_and_shell
+    play(guest, streamed_validation())
+    assert judge_valid(run_valid(shell, DATASET, PP, timeout=10), PP, DATASET).reasons == ()
+
+
+def test_program_that_never_came_to_its_stream_fails(guest_and_shell: tuple[Guest, Shell]) -> None:
+    guest, shell = guest_and_shell
+    play(guest, Said(["Prepare session with the TA"], status=1))
+    result = judge_valid(run_valid(shell, DATASET, PP, timeout=10), PP, DATASET)
+    assert result.reasons[0].startswith("darknetp ended with status 1")
+
+
+def test_spoiled_stream_is_a_failed_check(guest_and_shell: tuple[Guest, Shell]) -> None:
+    guest, shell = guest_and_shell
+    play(guest, replace(streamed_training(), stream=[{"event": "iteration"}]))
+    with pytest.raises(CheckFailed, match=r"is not in its format: line 1: iteration\.n"):
+        run_train(shell, DATASET, PP, timeout=10)
 
 
 def test_short_training_asks_for_nothing_that_upstream_does_not_know(
@@ -322,8 +568,7 @@ def test_short_training_asks_for_nothing_that_upstream_does_not_know(
 ) -> None:
     guest, shell = guest_and_shell
     play(guest, training())
-    short = replace(DATASET, short_cfg=PurePosixPath("cfg/mnist_lenet_short.cfg"))
-    run = run_train(shell, short, PP, timeout=10, iterations=30)
+    run = run_train(shell, SHORT, PP, timeout=10, iterations=30)
     assert judge_train(run, PP, 30).verdict == "pass"
     assert run.command == (
         "cd / && darknetp classifier train -pp_start 4 -pp_end 10 "
@@ -349,7 +594,7 @@ def test_losses_that_come_late_are_waited_for(guest_and_shell: tuple[Guest, Shel
         replace(said, secure=said.secure[:20]),
         last=f"(sleep 0.2; cat {late} >{guest.secure_path}) >/dev/null 2>&1 &",
     )
-    run = run_train(shell, DATASET, PP, timeout=10, iterations=30)
+    run = run_train(shell, SHORT, PP, timeout=10, iterations=30)
     assert judge_train(run, PP, 30).verdict == "pass"
 
 
@@ -359,18 +604,20 @@ def test_losses_that_never_come_are_not_waited_for_long(
     monkeypatch.setattr("tzkit.suites.darknetp.LATE_SECONDS", 0.2)
     guest, shell = guest_and_shell
     play(guest, replace(training(), secure=["I/TA: secure world opened!"]))
-    run = run_train(shell, DATASET, PP, timeout=10, iterations=30)
+    run = run_train(shell, SHORT, PP, timeout=10, iterations=30)
     assert "0 losses" in "\n".join(judge_train(run, PP, 30).reasons)
 
 
-def test_prediction_and_usage_through_consoles(guest_and_shell: tuple[Guest, Shell]) -> None:
+def test_prediction_and_usage_through_consoles(
+    guest_and_shell: tuple[Guest, Shell], stream_file: Path
+) -> None:
     guest, shell = guest_and_shell
-    play(guest, prediction())
+    play(guest, streamed_prediction(PP, [1.0]))
     run = run_predict(shell, DATASET, THREE, PP, timeout=10)
     assert judge_predict(run, PP, THREE).verdict == "pass"
     assert run.command.endswith(
         "darknetp classifier predict -pp_start 4 -pp_end 10 -t 5 cfg/digits.dataset "
-        "cfg/mnist_lenet.cfg models/mnist_lenet.weights data/t_00003_c3.png"
+        f"cfg/mnist_lenet.cfg models/mnist_lenet.weights data/t_00003_c3.png -json {stream_file}"
     )
     play(guest, Said(["usage: darknetp <function>"]))
     assert judge_usage(run_usage(shell, timeout=5)).verdict == "pass"

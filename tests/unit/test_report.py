@@ -32,6 +32,7 @@ from tzkit.suites.darknetp_judge import (
     PredictResult,
     TrainResult,
     UsageResult,
+    ValidResult,
 )
 from tzkit.suites.xtest import XtestResult
 from tzkit.suites.xtest_output import Case
@@ -43,7 +44,9 @@ CASES = (
 )
 XTEST = XtestResult("pass", 2, 0, 0, 33, 0, 143.0, (), CASES)
 USAGE = UsageResult("pass", 0.5)
-TRAIN = TrainResult("pass", PP, (Iteration(1, 1.85, "secure", 1.2, 100),), 31.0)
+TRAIN = TrainResult("pass", PP, (Iteration(1, 1.85, "secure", 1.2, 100, None, 1.85),), 31.0)
+TUNE = replace(TRAIN, iterations=(Iteration(1, 0.25, "normal", 1.2, 100, 0.25, 0.5),))
+VALID = ValidResult("pass", PP, 364, 0.975, 1.0, 5, 8.0)
 PREDICT = PredictResult("pass", PP, "data/a.png", "3", (("3", 100.0), ("1", 0.0)), 0.7)
 PANIC = Event("ta-panic", "secure", "E/TC:? 0 TA panicked with code 0x1", 3.14159, "a TA panicked")
 GOOD = RunRecord(
@@ -55,7 +58,7 @@ GOOD = RunRecord(
     parts=(Part("optee-os", "4.5.0-2", "ab" * 32, "trixie/main", "optee-os.deb"),),
     boot=Boot(5.2, "4.5.0"),
     xtest=XTEST,
-    darknetp=DarknetpResult(USAGE, TRAIN, (PREDICT,)),
+    darknetp=DarknetpResult(USAGE, TRAIN, TUNE, (PREDICT,), VALID),
     events=tuple(replace(PANIC, seconds=float(n), tolerated=True) for n in range(3)),
     logs={"normal": Path("out/normal.log")},
 )
@@ -99,7 +102,9 @@ def test_a_suite_that_was_wanted_and_has_no_result_is_no_pass(suite: str) -> Non
         "xtest": replace(GOOD, xtest=None),
         "usage": replace(GOOD, darknetp=replace(darknetp, usage=None)),
         "train": replace(GOOD, darknetp=replace(darknetp, train=None)),
+        "tune": replace(GOOD, darknetp=replace(darknetp, tune=None)),
         "predict": replace(GOOD, darknetp=replace(darknetp, predictions=())),
+        "valid": replace(GOOD, darknetp=replace(darknetp, valid=None)),
     }[suite]
     assert (lacking.verdict, lacking.exit_code, lacking.missing) == ("error", 1, (suite,))
     unwanted = replace(lacking, wanted=tuple(name for name in SUITES if name != suite))
@@ -118,6 +123,8 @@ def test_every_suite_can_fail_the_run(verdict: Any) -> None:
         replace(GOOD, xtest=replace(XTEST, verdict=verdict)),
         replace(GOOD, darknetp=replace(darknetp, usage=replace(USAGE, verdict=verdict))),
         replace(GOOD, darknetp=replace(darknetp, train=replace(TRAIN, verdict=verdict))),
+        replace(GOOD, darknetp=replace(darknetp, tune=replace(TUNE, verdict=verdict))),
+        replace(GOOD, darknetp=replace(darknetp, valid=replace(VALID, verdict=verdict))),
         replace(
             GOOD,
             darknetp=replace(
@@ -188,12 +195,14 @@ def test_report_has_the_promised_keys() -> None:
                     {"n": 1, "loss": 1.85, "world": "secure", "seconds": 1.2, "images": 100}
                 ],
             },
+            "tune": {"iterations": [{"world": "normal", "normal": 0.25, "secure": 0.5}]},
             "predict": {
                 "verdict": "pass",
                 "pp": "4:10",
                 "image": "data/a.png",
                 "top": [["3", 100.0], ["1", 0.0]],
             },
+            "valid": {"verdict": "pass", "pp": "4:10", "images": 364, "top1": 0.975, "k": 5},
         },
         "events": [{"kind": "ta-panic", "console": "secure", "text": PANIC.text}],
     }
@@ -243,7 +252,7 @@ def test_reports_tell_what_is_known_of_the_error() -> None:
 
 def test_failed_prediction_is_the_one_shown() -> None:
     wrong = replace(PREDICT, verdict="fail", image="data/b.png", reasons=("predicted was 8",))
-    record = replace(GOOD, darknetp=DarknetpResult(USAGE, TRAIN, (PREDICT, wrong)))
+    record = replace(GOOD, darknetp=DarknetpResult(USAGE, TRAIN, TUNE, (PREDICT, wrong), VALID))
     report = as_json(record)["darknetp"]
     assert report["predict"]["image"] == "data/b.png"
     assert [result["image"] for result in report["predictions"]] == ["data/a.png", "data/b.png"]
@@ -287,12 +296,18 @@ def test_junit_of_a_pass() -> None:
         "qemu_v8.run": ["run"],
         "qemu_v8.boot": ["boot"],
         "qemu_v8.xtest": ["regression_1001", "regression_1002", "the whole of xtest"],
-        "qemu_v8.darknetp": ["usage", "train", "predict data/a.png"],
+        "qemu_v8.darknetp": [
+            "usage",
+            "train",
+            "tune",
+            "predict data/a.png, layers 4:10 in the TEE",
+            "valid",
+        ],
     }
     assert results(GOOD) == {}
     case = cases(GOOD)["regression_1002"]
     assert (case.time, case.classname) == (0.02, "qemu_v8.xtest")
-    assert (xml.tests, xml.failures, xml.errors, xml.skipped) == (8, 0, 0, 0)
+    assert (xml.tests, xml.failures, xml.errors, xml.skipped) == (10, 0, 0, 0)
 
 
 def test_junit_tells_failed_broken_and_skipped_apart() -> None:
@@ -323,7 +338,7 @@ def test_junit_of_missing_evidence_is_an_error() -> None:
 
 
 def test_junit_of_a_run_that_died() -> None:
-    lacking = dict.fromkeys(("xtest", "train", "predict"), Skipped)
+    lacking = dict.fromkeys(("xtest", "train", "tune", "predict", "valid"), Skipped)
     assert results(BROKEN_OFF) == {"run": Error, **lacking}
     (error,) = cases(BROKEN_OFF)["run"].result
     assert error.type == "kernel-panic" and "the kernel panicked" in error.message
@@ -341,7 +356,9 @@ def test_suite_that_never_reported_is_an_error() -> None:
 def test_table_shows_stages_suites_and_evidence() -> None:
     text = shown(GOOD)
     for part in ("qemu_v8: PASS", "fetch", "cached", "OP-TEE 4.5.0", "2 cases, 33 subtests",
-                 "1 iterations", "layers 4:10 in the TEE", "recognised: 3"):  # fmt: skip
+                 "1 iterations", "loss 0.250 to 0.250 on the normal console",
+                 "recognised: 3 (layers 4:10 in the TEE)",
+                 "97.5% of 364 held-out images"):  # fmt: skip
         assert part in text
     assert text.isascii()
     assert "━" in shown(GOOD, plain=False) or "─" in shown(GOOD, plain=False)
@@ -350,7 +367,7 @@ def test_table_shows_stages_suites_and_evidence() -> None:
 def test_table_shows_what_went_wrong() -> None:
     assert "ERROR" in shown(BROKEN_OFF)
     assert "the kernel panicked" in shown(BROKEN_OFF)
-    assert shown(BROKEN_OFF).count("not run") == 3
+    assert shown(BROKEN_OFF).count("not run") == 5
     failed = replace(GOOD, xtest=replace(XTEST, verdict="fail", reasons=("[bold]odd",)))
     assert "FAIL" in shown(failed) and "[bold]odd" in shown(failed)
     assert "interrupted" in shown(replace(GOOD, interrupted=True))

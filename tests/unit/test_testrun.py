@@ -18,6 +18,7 @@ import pytest
 from tzkit import origin, pipeline, testrun
 from tzkit.board import load_board
 from tzkit.boardfile import Xtest
+from tzkit.datasets import Example
 from tzkit.errors import EnvironmentFailed, RequestError, TargetDied
 from tzkit.job import Job
 from tzkit.pipeline import BuildOptions
@@ -26,6 +27,8 @@ from tzkit.suites.darknetp import Partition
 from tzkit.testrun import TestOptions, run_tests
 from tzkit.ui import QUIET, Ui
 from tzkit.workspace import Workspace
+
+DARKNETP = ("usage", "train", "tune", "predict", "valid")
 
 
 def options(**given: Any) -> TestOptions:
@@ -38,14 +41,14 @@ def options(**given: Any) -> TestOptions:
 
 def test_everything_is_the_default() -> None:
     asked = options()
-    assert asked.suites == ("boot", "xtest", "usage", "train", "predict")
+    assert asked.suites == ("boot", "xtest", *DARKNETP)
     assert (asked.partition, asked.xtest) == (Partition(4, 10), "full")
 
 
 @pytest.mark.parametrize(
     ("given", "suites"),
     [
-        ({"xtest": "none"}, ("boot", "usage", "train", "predict")),
+        ({"xtest": "none"}, ("boot", *DARKNETP)),
         ({"only": "xtest"}, ("boot", "xtest")),
         ({"only": "train", "xtest": "none"}, ("boot", "train")),
     ],
@@ -75,7 +78,7 @@ def test_board_decides_how_much_xtest_there_is() -> None:
 def test_board_without_xtest_runs_the_rest() -> None:
     board = load_board(Workspace.of_checkout().boards, "qemu_v8")
     bare = board.model_copy(update={"xtest": None})
-    assert options(xtest=None).for_board(bare).suites == ("boot", "usage", "train", "predict")
+    assert options(xtest=None).for_board(bare).suites == ("boot", *DARKNETP)
     for given in ({"xtest": "smoke"}, {"xtest": None, "only": "xtest"}):
         with pytest.raises(RequestError, match="qemu_v8 has no xtest"):
             options(**given).for_board(bare)
@@ -86,6 +89,34 @@ def test_partition_must_lie_in_the_network_that_uses_it() -> None:
     with pytest.raises(RequestError, match="4:10: outside the network, whose layers are 0 to 9"):
         options().check_network(10)
     options(only="usage").check_network(3)
+
+
+def test_other_applications_are_asked_for_less() -> None:
+    asked = options().for_app("https://example.org/darknetz")
+    assert asked.suites == ("boot", "xtest", "usage", "train", "predict")
+    assert options().for_app("own") == options()
+    with pytest.raises(RequestError, match="--only tune is for --app own"):
+        options(only="tune").for_app("/somewhere")
+
+
+def test_validation_needs_images() -> None:
+    assert options().for_dataset(3) == options()
+    assert "valid" not in options().for_dataset(0).suites
+    with pytest.raises(RequestError, match="--only valid needs images that were held out"):
+        options(only="valid").for_dataset(0)
+
+
+def test_one_image_is_predicted_with_the_softmax_outside() -> None:
+    example = Example.model_validate({"image": "a.png", "label": "a"})
+    data: Any = SimpleNamespace(
+        examples=(example,) * 4, layers=("connected", "softmax", "cost"), short_cfg=None
+    )
+    places = [place for place, _ in testrun._asked_predictions(data, Partition(0, 2))]
+    assert places == [Partition(0, 2)] * 3 + [Partition(0, 0)]
+    assert len(testrun._asked_predictions(data, Partition(0, 0))) == 3
+    assert len(testrun._asked_predictions(data, Partition(1, 2))) == 3
+    data.short_cfg = "for upstream.cfg"
+    assert len(testrun._asked_predictions(data, Partition(0, 2))) == 3
 
 
 # ---- How it ends ----
@@ -142,7 +173,8 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         finally:
             notes.append(f"close {name}")
 
-    built = SimpleNamespace(parts=SimpleNamespace(parts=()), dataset=None)  # a pipeline's Build
+    dataset = SimpleNamespace(held_out_images=3)
+    built = SimpleNamespace(parts=SimpleNamespace(parts=()), dataset=dataset)  # a pipeline's Build
     monkeypatch.setattr(pipeline, "build", lambda *_: built)
     monkeypatch.setattr(origin, "open_session", opened)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)

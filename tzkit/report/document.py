@@ -12,7 +12,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from tzkit.console import Event
 from tzkit.report.record import RunRecord
 from tzkit.suites import Verdict
-from tzkit.suites.darknetp_judge import PredictResult, TrainResult
+from tzkit.suites.darknetp_judge import (
+    DarknetpResult,
+    PredictResult,
+    TrainResult,
+    ValidResult,
+)
+
+SHOWN_PLACES = 4  # of percentages
 
 
 def _as_json_can(number: float | str) -> float | str:
@@ -79,11 +86,15 @@ class UsageDocument(Document):
 
 
 class IterationDocument(Document):
+    """``loss`` is that of ``world``; ``normal`` and ``secure`` are those of each world."""
+
     n: int
     loss: Number
     world: Literal["normal", "secure"]
     seconds: float
     images: int
+    normal: Number | None
+    secure: Number | None
 
 
 class TrainDocument(Document):
@@ -104,13 +115,28 @@ class PredictDocument(Document):
     reasons: tuple[str, ...]
 
 
+class ValidDocument(Document):
+    """``top1`` and ``topk`` are shares of the images, from 0 to 1."""
+
+    verdict: Verdict
+    pp: str | None
+    images: int
+    top1: float
+    topk: float
+    k: int
+    seconds: float
+    reasons: tuple[str, ...]
+
+
 class DarknetpDocument(Document):
     """``predict`` is the first prediction that failed, else the first; ``predictions`` are all."""
 
     usage: UsageDocument | None
     train: TrainDocument | None
+    tune: TrainDocument | None
     predict: PredictDocument | None
     predictions: tuple[PredictDocument, ...]
+    valid: ValidDocument | None
 
 
 class EventDocument(Document):
@@ -174,15 +200,17 @@ def _error_text(record: RunRecord) -> str | None:
 
 def _darknetp(record: RunRecord) -> DarknetpDocument | None:
     said = record.darknetp
-    if said.usage is None and said.train is None and not said.predictions:
+    if said == DarknetpResult():
         return None
     predictions = tuple(_predict(result) for result in said.predictions)
     failed = [result for result in predictions if result.verdict != "pass"]
     return DarknetpDocument(
         usage=UsageDocument.model_validate(said.usage) if said.usage else None,
         train=_train(said.train) if said.train else None,
+        tune=_train(said.tune) if said.tune else None,
         predict=next(iter([*failed, *predictions]), None),
         predictions=predictions,
+        valid=_valid(said.valid) if said.valid else None,
     )
 
 
@@ -198,6 +226,8 @@ def _train(result: TrainResult) -> TrainDocument:
                 world=said.world,
                 seconds=said.seconds,
                 images=said.images,
+                normal=said.normal,
+                secure=said.secure,
             )
             for said in result.iterations
         ),
@@ -212,7 +242,20 @@ def _predict(result: PredictResult) -> PredictDocument:
         image=result.image,
         expected=result.expected,
         seconds=result.seconds,
-        top=result.top,
+        top=tuple((name, round(share, SHOWN_PLACES)) for name, share in result.top),
+        reasons=result.reasons,
+    )
+
+
+def _valid(result: ValidResult) -> ValidDocument:
+    return ValidDocument(
+        verdict=result.verdict,
+        pp=str(result.partition) if result.partition else None,
+        images=result.images,
+        top1=result.top1,
+        topk=result.topk,
+        k=result.k,
+        seconds=result.seconds,
         reasons=result.reasons,
     )
 

@@ -17,7 +17,7 @@ from tzkit.suites.xtest_output import Case
 GROUPS: dict[str, tuple[Suite, ...]] = {
     "boot": ("boot",),
     "xtest": ("xtest",),
-    "darknetp": ("usage", "train", "predict"),
+    "darknetp": ("usage", "train", "tune", "predict", "valid"),
 }
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -88,7 +88,8 @@ def _xtest_case(case: Case) -> TestCase:
 
 
 def _prediction(result: PredictResult) -> TestCase:
-    return _case(f"predict {result.image}", result.seconds, result.verdict, result.reasons)
+    where = f", layers {result.partition} in the TEE" if result.partition else ""
+    return _case(f"predict {result.image}{where}", result.seconds, result.verdict, result.reasons)
 
 
 def _case(name: str, seconds: float | None, verdict: str, reasons: tuple[str, ...]) -> TestCase:

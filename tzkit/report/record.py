@@ -16,7 +16,7 @@ from tzkit.suites import Verdict
 from tzkit.suites.darknetp_judge import DarknetpResult
 from tzkit.suites.xtest import XtestResult
 
-Suite = Literal["boot", "xtest", "usage", "train", "predict"]
+Suite = Literal["boot", "xtest", "usage", "train", "tune", "predict", "valid"]
 SUITES: tuple[Suite, ...] = get_args(Suite)
 
 
@@ -68,6 +68,8 @@ class RunRecord:
             "xtest": self.xtest,
             "usage": self.darknetp.usage,
             "train": self.darknetp.train,
+            "tune": self.darknetp.tune,
+            "valid": self.darknetp.valid,
         }[suite]
         if result is None:
             return Outcome(None)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tzkit.report.record import SUITES, RunRecord, Suite
-from tzkit.suites.darknetp_judge import TrainResult
+from tzkit.suites.darknetp_judge import PredictResult, TrainResult, ValidResult
 from tzkit.suites.xtest import XtestResult
 
 STYLES = {"pass": "green", "fail": "bold red", "error": "bold red"}
@@ -76,9 +76,25 @@ def _evidence(record: RunRecord, suite: Suite) -> str:
         return f"OP-TEE {record.boot.tee}, {start}"
     if suite == "xtest" and record.xtest:
         return _xtest(record.xtest)
-    if suite == "train" and darknetp.train:
-        return _training(darknetp.train)
+    trained = {"train": darknetp.train, "tune": darknetp.tune}.get(suite)
+    if trained is not None:
+        return _training(trained)
     if suite == "predict":
-        labels = ", ".join(result.expected for result in darknetp.predictions)
-        return f"recognised: {labels}"
+        return _predictions(darknetp.predictions)
+    if suite == "valid" and darknetp.valid:
+        return _validation(darknetp.valid)
     return ""
+
+
+def _predictions(results: tuple[PredictResult, ...]) -> str:
+    """The classes recognised, by the layers that were in the TEE."""
+    by_place: dict[str, list[str]] = {}
+    for result in results:
+        place = f"layers {result.partition} in the TEE" if result.partition else "nothing there"
+        by_place.setdefault(place, []).append(result.expected)
+    return "; ".join(f"recognised: {', '.join(known)} ({at})" for at, known in by_place.items())
+
+
+def _validation(result: ValidResult) -> str:
+    where = f", layers {result.partition} in the TEE" if result.partition else ""
+    return f"{result.top1:.1%} of {result.images} held-out images recognised{where}"

@@ -4,25 +4,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from tzkit.advice import advice_for
-from tzkit.datasets import Example
+from tzkit.datasets import DatasetSummary, Example
 from tzkit.suites import Verdict
 from tzkit.suites.darknetp import DarknetpRun, Partition
-from tzkit.suites.darknetp_output import (
-    NormalOutput,
-    SecureOutput,
-    World,
-    read_normal,
-    read_secure,
-)
+from tzkit.suites.darknetp_output import NormalOutput, SecureOutput, World, read_secure
+from tzkit.suites.darknetp_stream import Accuracy, Stream
 
 FEWEST_ITERATIONS = 20
 COMPARED = 5  # iterations at each end, whose mean losses are compared
 CERTAIN = 100.0  # percent: what hiding leaves of the best class
+LEARNT = 0.5  # of an untrained network's loss: what tuning must start below
+HALF_IMAGE = 0.5  # what a share times a number of images may differ from a whole number
+GUESSING = 2.0  # times as often right as by guessing: the least that validation accepts
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,18 @@ class UsageResult:
 
 @dataclass(frozen=True)
 class Iteration:
-    """A training iteration: its loss and the world whose console showed it."""
+    """A training iteration: its loss and the world whose console showed it.
+
+    ``normal`` and ``secure`` are the losses of the layers of each world, None where none owns one.
+    """
 
     number: int
     loss: float
     world: World
     seconds: float
     images: int
+    normal: float | None = None
+    secure: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,43 +73,91 @@ class PredictResult:
 
 
 @dataclass(frozen=True)
+class ValidResult:
+    """How many of the held-out images were recognised, as shares; ``topk`` among the best k."""
+
+    verdict: Verdict
+    partition: Partition | None
+    images: int
+    top1: float
+    topk: float
+    k: int
+    seconds: float
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DarknetpResult:
     """What was run of the suite; None and empty for what was not."""
 
     usage: UsageResult | None = None
     train: TrainResult | None = None
+    tune: TrainResult | None = None
     predictions: tuple[PredictResult, ...] = ()
+    valid: ValidResult | None = None
 
 
 def judge_usage(run: DarknetpRun) -> UsageResult:
     """The usage line and a clean end."""
     reasons = _status_reasons(run)
-    if not read_normal(run.normal).usage:
+    if not run.said.usage:
         reasons.append("the usage line was not printed")
     return UsageResult(_verdict(reasons), run.seconds, _explained(run, reasons))
 
 
 def judge_train(run: DarknetpRun, partition: Partition | None, asked: int) -> TrainResult:
     """``asked`` iterations ran, in the right world, and the loss fell."""
-    normal, secure = read_normal(run.normal), read_secure(run.secure)
+    return _judge_training(run, partition, asked, _fall_reasons)
+
+
+def judge_tune(run: DarknetpRun, partition: Partition | None, asked: int) -> TrainResult:
+    """``asked`` iterations ran, in the right world, on weights that had learnt already."""
+
+    def from_weights(losses: Sequence[float]) -> list[str]:
+        return _kept_reasons(losses, _untrained_loss(run))
+
+    return _judge_training(run, partition, asked, from_weights)
+
+
+def _judge_training(
+    run: DarknetpRun,
+    partition: Partition | None,
+    asked: int,
+    loss_reasons: Callable[[Sequence[float]], list[str]],
+) -> TrainResult:
+    normal, secure = run.said, read_secure(run.secure)
     reasons = _status_reasons(run) + _partition_reasons(normal, secure, partition)
-    world: World = "secure" if normal.layers and normal.layers[-1].world == "secure" else "normal"
+    world = _last_world(normal)
     losses = _losses(normal, secure, world)
     reasons += _count_reasons(normal, len(losses), world, asked)
     if world == "secure":
         reasons += _leak_reasons(normal)
-    reasons += _fall_reasons(losses)
-    iterations = tuple(
-        Iteration(said.number, loss, world, said.seconds, said.images)
-        for said, loss in zip(normal.iterations, losses, strict=False)
-    )
+    reasons += loss_reasons(losses)
+    iterations = _iterations(run, losses, [said.loss for said in secure.losses])
     told = _explained(run, reasons)
     return TrainResult(_verdict(reasons), partition, iterations, run.seconds, told)
 
 
+def _last_world(normal: NormalOutput) -> World:
+    """The world of the last layer, whose loss counts."""
+    return normal.layers[-1].world if normal.layers else "normal"
+
+
+def _iterations(
+    run: DarknetpRun, losses: Sequence[float], secure: Sequence[float]
+) -> tuple[Iteration, ...]:
+    said, world = run.said.iterations, _last_world(run.said)
+    normal = [said.loss for said in run.stream.iterations] if run.stream else [None] * len(said)
+    told = secure if len(secure) == len(said) else [None] * len(said)
+    return tuple(
+        Iteration(one.number, loss, world, one.seconds, one.images, *both)
+        for one, loss, *both in zip(said, losses, normal, told, strict=False)
+    )
+
+
 def judge_predict(run: DarknetpRun, partition: Partition | None, example: Example) -> PredictResult:
     """The right class came first, and hidden confidences stayed hidden."""
-    normal, secure = read_normal(run.normal), read_secure(run.secure)
+    normal, secure = run.said, read_secure(run.secure)
     reasons = _status_reasons(run) + _partition_reasons(normal, secure, partition)
     if normal.predicted_seconds is None:
         reasons.append("no line says that the image was predicted")
@@ -123,6 +174,53 @@ def judge_predict(run: DarknetpRun, partition: Partition | None, example: Exampl
         run.seconds,
         _explained(run, reasons),
     )
+
+
+def judge_valid(
+    run: DarknetpRun, partition: Partition | None, dataset: DatasetSummary
+) -> ValidResult:
+    """Every held-out image was classified, as many of them rightly as the data set promises."""
+    stream = run.stream or Stream(())
+    reasons = _status_reasons(run) + _partition_reasons(
+        run.said, read_secure(run.secure), partition
+    )
+    said = stream.accuracy or Accuracy(event="accuracy", images=0, top=0, top1=0.0, topk=0.0)
+    if stream.accuracy is None:
+        reasons.append("no accuracy was reported")
+    reasons += _recount_reasons(stream, said, dataset.held_out_images)
+    needed = max(dataset.accuracy, GUESSING / max(_classes(run), 1))
+    if said.top1 < needed:
+        reasons.append(f"{said.top1:.1%} of the images were recognised, {needed:.1%} must be")
+    return ValidResult(
+        _verdict(reasons),
+        partition,
+        said.images,
+        said.top1,
+        said.topk,
+        said.top,
+        run.seconds,
+        _explained(run, reasons),
+    )
+
+
+def _recount_reasons(stream: Stream, said: Accuracy, held_out: int) -> list[str]:
+    """Whether the accuracy is that of the images, one by one, and they are those held out."""
+    images = stream.validated
+    reasons = []
+    if len({image.image for image in images}) != held_out or said.images != held_out:
+        reasons.append(f"{held_out} images are held out, {said.images} were classified")
+    right = sum(image.best == image.true_class for image in images)
+    in_top = sum(image.in_top for image in images)
+    for name, count, share in (("top 1", right, said.top1), ("top k", in_top, said.topk)):
+        if abs(count - share * max(said.images, 1)) > HALF_IMAGE:
+            reasons.append(f"{name}: {share:.4f} was reported, but {count} images were right")
+    return reasons
+
+
+def _classes(run: DarknetpRun) -> int:
+    """How many classes the network tells apart; 0 if that was not said."""
+    start = run.stream.start if run.stream else None
+    return start.layers[-1].outputs if start and start.layers else 0
 
 
 def _verdict(reasons: Sequence[str]) -> Verdict:
@@ -202,6 +300,33 @@ def _fall_reasons(losses: Sequence[float]) -> list[str]:
     if last < first:
         return []
     return [f"the loss did not fall: mean {first:.5f} at first, {last:.5f} at the end"]
+
+
+def _untrained_loss(run: DarknetpRun) -> float:
+    """What a network that guesses would show in the world of its last layer.
+
+    The mean over that world's loss layers: ln n for a softmax of n classes, 1 - 1/n for the sum of
+    squares of a cost layer.
+    """
+    classes, world = max(_classes(run), 2), _last_world(run.said)
+    here = [layer.kind for layer in run.said.layers if layer.world == world]
+    owned = [math.log(classes)] * here.count("softmax") + [1 - 1 / classes] * here.count("cost")
+    return fmean(owned) if owned else math.inf
+
+
+def _kept_reasons(losses: Sequence[float], untrained: float) -> list[str]:
+    """Whether the losses are those of a network that had learnt, from the start to the end."""
+    if not all(math.isfinite(loss) for loss in losses):
+        return ["not every loss is a finite number"]
+    if len(losses) < 2 * COMPARED:
+        return [f"{len(losses)} losses are too few to see what was known"]
+    first, last = fmean(losses[:COMPARED]), fmean(losses[-COMPARED:])
+    if max(first, last) < LEARNT * untrained:
+        return []
+    return [
+        f"the weights did not count: mean loss {first:.5f} at first, {last:.5f} at the end; "
+        f"a network that guesses has {untrained:.5f}"
+    ]
 
 
 def _top_reasons(top: Sequence[tuple[str, float]], expected: str) -> list[str]:
