@@ -539,7 +539,7 @@ def test_tuning_starts_from_the_weights(guest_and_shell: tuple[Guest, Shell]) ->
     play(guest, streamed_training(scale=0.1))
     run = run_train(shell, DATASET, PP, timeout=10, iterations=30, tune=True)
     assert judge_tune(run, PP, 30).reasons == ()
-    words = " -clear cfg/digits.dataset cfg/mnist_lenet.cfg models/mnist_lenet.weights -json "
+    words = " cfg/digits.dataset cfg/mnist_lenet.cfg models/mnist_lenet.weights -json "
     assert words in run.command
 
 

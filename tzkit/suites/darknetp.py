@@ -116,7 +116,7 @@ def run_train(
     tune: bool = False,
     on_iteration: Callable[[int], None] = lambda number: None,
 ) -> DarknetpRun:
-    """Train from scratch, or ``tune`` the data set's weights, as if they had seen no image.
+    """Train from scratch, or ``tune``: go on with the data set's weights and their schedule.
 
     ``batch`` replaces the data set's own for short trainings; ``on_iteration`` is told how many
     iterations have ended. With the data set's ``short_cfg`` nothing is asked for that upstream does
@@ -127,7 +127,6 @@ def run_train(
         batch = batch or dataset.training_batch
         words += ["-iterations", str(iterations), "-seed", str(seed)]
         words += ["-batch", str(batch)] if batch else []
-    words += ["-clear"] if tune else []
     words += [str(dataset.data_cfg), str(dataset.short_cfg or dataset.network_cfg)]
     words += [str(dataset.weights)] if tune else []
     ended = 0
