@@ -136,6 +136,7 @@ int segment_build_normal(struct segment *segment,
 		.train = build->train,
 		.input_delta = segment->passes_back,
 		.layers = layers,
+		.workers = build->workers,
 	};
 	uint32_t i = 0;
 	int status = 0;

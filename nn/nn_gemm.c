@@ -7,7 +7,7 @@
  */
 #include "nn_internal.h"
 
-#define TILE_ROWS	4
+#define TILE_ROWS	NN_TILE_ROWS
 #define TILE_COLUMNS	8
 #define BLOCK_DEPTH	256	/* of k at a time: this much of b stays in the L1 cache */
 #define LANES		8	/* partial sums of a product sum */
@@ -115,6 +115,14 @@ void nn_gemm_transposed(size_t m, size_t n, size_t k, const float *a,
 		for (i = 0; i < m; i++)
 			dot_tile(1, k, a + i * a_row, b + j * b_row, b_row,
 				 c + i * c_row + j);
+}
+
+void nn_add(float *to, const float *from, size_t n)
+{
+	size_t i = 0;
+
+	for (i = 0; i < n; i++)
+		to[i] += from[i];
 }
 
 void nn_add_scaled(float *to, const float *from, float factor, size_t n)
