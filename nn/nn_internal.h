@@ -255,7 +255,7 @@ enum nn_status nn_layout_normalization(struct nn_layer *layer,
 
 /* ---- Kernels ---- */
 
-#define NN_TILE_ROWS	4	/* that a matrix product computes together */
+#define NN_TILE_ROWS	6	/* that a matrix product computes together */
 
 /* Element (i, k) is at[i * row + k * column]. */
 struct nn_matrix {
