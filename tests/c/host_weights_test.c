@@ -41,7 +41,7 @@ static void open_fixture(struct fixture *f, uint32_t start, uint32_t end)
 		0);
 	assert_int_equal(tee_open(&f->tee), 0);
 	assert_int_equal(chain_build(&f->chain, &f->network, &f->partition, f->tee,
-				     &f->seed, true),
+				     &f->seed, NULL, true),
 			 0);
 	support_captured();
 }
