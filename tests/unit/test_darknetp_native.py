@@ -7,6 +7,7 @@ layer in its process (tests/c/inprocess_tee.c).
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,9 +15,12 @@ import struct
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+
+JsonEvent = dict[str, Any]
 
 TESTS_C = Path(__file__).parents[1] / "c"
 SANITIZE = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
@@ -92,6 +96,73 @@ type=sse
 """
 LAST_LAYER = 10
 PARAMETERS = 638
+
+# Every kind of layer.
+ALL_KINDS = """
+[convolutional]
+filters=6
+size=3
+stride=1
+pad=1
+groups=3
+batch_normalize=1
+activation=leaky
+
+[convolutional]
+filters=6
+size=1
+stride=1
+activation=relu
+
+[shortcut]
+from=-2
+activation=tanh
+
+[batchnorm]
+
+[activation]
+activation=elu
+
+[maxpool]
+size=3
+stride=2
+
+[convolutional]
+filters=7
+size=5
+stride=2
+pad=1
+activation=logistic
+
+[route]
+layers=-1,-1
+
+[dropout]
+probability=.4
+
+[connected]
+output=40
+batch_normalize=1
+activation=relu
+
+[connected]
+output=90
+activation=leaky
+
+[convolutional]
+filters=4
+size=1
+stride=1
+activation=linear
+
+[avgpool]
+
+[softmax]
+groups=1
+
+[cost]
+type=smooth
+"""
 
 
 @dataclass
@@ -371,6 +442,86 @@ def test_weights_do_not_depend_on_the_secure_memory(work: Workspace) -> None:
 def test_weights_do_not_depend_on_subdivisions(work: Workspace) -> None:
     cfg = work.write("cfg/parts.cfg", NET.replace("subdivisions=1", "subdivisions=4") + LAYERS)
     assert work.trained(*partition(4, 10), cfg=cfg) == work.trained()
+
+
+@pytest.mark.parametrize("layers", [LAYERS, ALL_KINDS], ids=["lenet", "all-kinds"])
+def test_weights_do_not_depend_on_threads(work: Workspace, layers: str) -> None:
+    """Claim: -threads changes no bit, for every kind of layer."""
+    cfg = work.write("cfg/threads.cfg", NET + layers)
+    reference = work.trained("-threads", "1", cfg=cfg)
+    for threads in ("2", "3", "8"):
+        assert work.trained("-threads", threads, cfg=cfg) == reference, threads
+    assert work.trained(cfg=cfg) == reference
+
+
+def test_neither_threads_nor_partition_change_weights(work: Workspace) -> None:
+    assert work.trained("-threads", "3", *partition(2, 6)) == work.trained("-threads", "1")
+
+
+def test_predictions_do_not_depend_on_threads(work: Workspace, weights: Path) -> None:
+    rows = [work.predict(weights, work.images[5], "-threads", n).top for n in "128"]
+    assert len(rows[0]) == 3
+    assert rows[0] == rows[1] == rows[2]
+
+
+def test_an_image_that_fails_ends_a_threaded_training(work: Workspace) -> None:
+    for image in work.images:
+        image.write_bytes(b"no picture")
+    result = work.train("-iterations", "1", "-threads", "3")
+    assert result.status == 1
+    assert "not a PNG, JPEG or BMP picture" in result.err
+
+
+# ---- What crosses between the worlds ----
+
+BATCH = 8
+STEP_BYTES = 40  # struct darknetp_step of darknetp_ta.h
+TRAFFIC_BATCHES = 3
+
+
+def trained_events(work: Workspace, *flags: str, **settings: str) -> tuple[JsonEvent, JsonEvent]:
+    """First and last line of the JSON stream of a training of three batches."""
+    stream = work.root / "events.json"
+    batches = str(TRAFFIC_BATCHES)
+    result = work.train("-iterations", batches, *flags, "-json", str(stream), **settings)
+    assert result.status == 0, result.err
+    lines = stream.read_text().splitlines()
+    return json.loads(lines[0]), json.loads(lines[-1])
+
+
+def expected_traffic(start: JsonEvent, calls: int) -> dict[str, dict[str, int]]:
+    """Every tensor once: input and truth, or input and output, and their gradients."""
+    first, last = start["partition"]["start"], start["partition"]["end"]
+    inputs = 4 * BATCH * start["layers"][first]["inputs"]
+    outputs = 4 * BATCH * start["layers"][last]["outputs"]
+    step, deltas = STEP_BYTES * calls, inputs if first > 0 else 0
+    if last == LAST_LAYER:
+        return {"train": per_batch(calls, inputs + 4 * BATCH * CLASSES + step, deltas)}
+    return {
+        "forward": per_batch(calls, inputs + step, outputs),
+        "backward": per_batch(calls, outputs + step, deltas),
+    }
+
+
+def per_batch(calls: int, to_secure: int, from_secure: int) -> dict[str, int]:
+    counts = {"calls": calls, "bytes_to_secure": to_secure, "bytes_from_secure": from_secure}
+    return {name: TRAFFIC_BATCHES * count for name, count in counts.items()}
+
+
+@pytest.mark.parametrize(("start", "end"), [(4, 10), (2, 6), (0, 10), (0, 5)])
+def test_every_tensor_crosses_once(work: Workspace, start: int, end: int) -> None:
+    """Claim: one call per micro-batch where the partition ends the network, else two."""
+    started, ended = trained_events(work, *partition(start, end))
+    assert started["micro_batch"] == BATCH
+    steps = {n: c for n, c in ended["commands"].items() if n in ("train", "forward", "backward")}
+    assert steps == expected_traffic(started, calls=1)
+
+    too_little = str(started["secure_memory"]["needed"] - 1)
+    started, ended = trained_events(work, *partition(start, end), INPROCESS_TEE_HEAP=too_little)
+    calls = -(-BATCH // started["micro_batch"])
+    assert calls > 1
+    steps = {n: c for n, c in ended["commands"].items() if n in ("train", "forward", "backward")}
+    assert steps == expected_traffic(started, calls)
 
 
 def test_the_batch_of_the_command_line_replaces_the_cfgs(work: Workspace) -> None:
