@@ -117,14 +117,13 @@ static int set_iterations(struct options *options, const struct flag *flag,
 	return status;
 }
 
-static int set_text(struct options *options, const struct flag *flag,
-		    const char *text)
+static void set_text(struct options *options, const struct flag *flag,
+		     const char *text)
 {
 	const char **member =
 		(const char **)(void *)((char *)options + flag->offset);
 
 	*member = text;
-	return 0;
 }
 
 /* @text: the value of a flag that has one. */
@@ -141,7 +140,8 @@ static int set_flag(struct options *options, const struct flag *flag,
 	case FLAG_ITERATIONS:
 		return set_iterations(options, flag, text);
 	case FLAG_TEXT:
-		return set_text(options, flag, text);
+		set_text(options, flag, text);
+		return 0;
 	case FLAG_CLEAR:
 		options->clear = true;
 		return 0;

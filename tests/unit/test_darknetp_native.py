@@ -388,6 +388,20 @@ def test_images_are_asked_for(work: Workspace, weights: Path) -> None:
     assert result.status == 1
 
 
+def test_a_list_of_images_is_predicted_without_those_that_are_missing(
+    work: Workspace, weights: Path
+) -> None:
+    images = work.images[:2]
+    work.write("some.list", f"{images[0]}\n\n  /missing.png \r\n{images[1]}\n")
+    result = work.predict(weights, "-list", "some.list", *partition(4, 10))
+    refused(result, "Couldn't open file: /missing.png", status=1)
+    assert re.findall(r"^(\S+): Predicted", result.err, re.M) == [str(path) for path in images]
+    both = work.predict(weights, work.images[5], "-list", "some.list")
+    assert both.err.count("Predicted in") == 3
+    assert "Enter Image Path" not in both.out
+    refused(work.predict(weights, "-list", "none.list"), "none.list (No such file", status=1)
+
+
 def test_a_bad_image_does_not_keep_the_next(work: Workspace, weights: Path) -> None:
     broken = work.write("broken.png", "no image")
     result = work.predict(weights, broken, work.images[0])
@@ -409,6 +423,91 @@ def test_networks_for_one_channel_take_grey_images(work: Workspace) -> None:
     work.write("cfg/tiny.cfg", NET.replace("channels=3", "channels=1") + LAYERS)
     assert work.train("-seed", "1", "-iterations", "1", *partition(4, 10)).status == 0
     assert work.predict(work.weights, work.images[0], *partition(4, 10)).status == 0
+
+
+# ---- Listing and counting ----
+
+
+def test_the_listing_has_a_value_per_class_and_image(work: Workspace, weights: Path) -> None:
+    """Darknet's rows, path and %g values between tabs, below the classes' names."""
+    reference = work.run("classifier", "test", work.data, work.cfg, weights)
+    assert reference.status == 0
+    heading, *rows = [line.split("\t") for line in reference.out.splitlines() if "\t" in line]
+    assert heading == ["path", "name 0", "name 1", "name 2", "name 3"]
+    assert [row[0] for row in rows] == [str(path) for path in work.images[:4]]
+    for row in rows:
+        assert all(re.fullmatch(r"[\d.]+(e-\d+)?", value) for value in row[1:])
+        assert sum(map(float, row[1:])) == pytest.approx(1, abs=1e-4)
+    for start, end in [(0, 8), (4, 8), (2, 2), (10, 10)]:
+        words = ["test", work.data, work.cfg, weights, *partition(start, end)]
+        assert work.run("classifier", *words).out == reference.out, (start, end)
+
+
+def test_the_listing_keeps_what_is_hidden(work: Workspace, weights: Path) -> None:
+    words = ["test", work.data, work.cfg, weights]
+    plain = work.run("classifier", *words).out
+    hidden = work.run("classifier", *words, *partition(4, 10)).out
+    for row, secret in zip(plain.splitlines()[4:], hidden.splitlines()[4:], strict=True):
+        values = [float(value) for value in row.split("\t")[1:]]
+        best = values.index(max(values))
+        assert secret.split("\t")[1:] == ["1" if i == best else "0" for i in range(CLASSES)]
+
+
+def test_the_listing_goes_on_after_a_missing_image(work: Workspace, weights: Path) -> None:
+    work.write("test.list", f"{work.images[0]}\n/missing.png\n{work.images[1]}\n")
+    result = work.run("classifier", "test", work.data, work.cfg, weights)
+    refused(result, "Couldn't open file: /missing.png", status=1)
+    assert sum("\t0." in line for line in result.out.splitlines()) == 2
+    work.write("test.list", "\n")
+    refused(work.run("classifier", "test", work.data, work.cfg, weights), "lists no images")
+
+
+def test_images_are_stretched_for_the_listing(work: Workspace, weights: Path) -> None:
+    """As in Darknet, where predict keeps the proportions."""
+    square, wide = work.root / "square.png", work.root / "wide.png"
+    draw_image(square, 2)
+    Image.open(square).resize((EDGE, 1), Image.Resampling.NEAREST).save(wide)
+    Image.open(wide).resize((EDGE, EDGE), Image.Resampling.NEAREST).save(square)
+    work.write("test.list", f"{square}\n{wide}\n")
+    result = work.run("classifier", "test", work.data, work.cfg, weights)
+    first, second = (row.split("\t")[1:] for row in result.out.splitlines() if "\t0." in row)
+    assert first == second
+    assert work.predict(weights, square).top != work.predict(weights, wide).top
+
+
+@pytest.mark.parametrize(("flags", "top"), [([], 3), (["-t", "2"], 2), (["-t", "9"], 4)])
+def test_validation_counts_the_first_and_the_best(
+    work: Workspace, weights: Path, flags: list[str], top: int
+) -> None:
+    words = ["valid", work.data, work.cfg, weights, *flags]
+    result = work.run("classifier", *words, *partition(4, 8))
+    assert result.status == 0
+    first = in_top = 0
+    for path in work.images:
+        names = [name for _, name in work.predict(weights, path, "-t", str(top)).top]
+        first += names[0] == f"name {path.stem[-1]}"
+        in_top += f"name {path.stem[-1]}" in names
+    summary = f"16 images: top 1: {first / 16:.6f}, top {top}: {in_top / 16:.6f}"
+    assert result.out.splitlines()[-1] == summary
+    assert result.out.splitlines()[-2] == summary.replace("16 images", "15")
+
+
+def test_validation_of_a_hidden_output_counts_the_first_only(
+    work: Workspace, weights: Path
+) -> None:
+    plain = work.run("classifier", "valid", work.data, work.cfg, weights, "-t", "1")
+    words = ["valid", work.data, work.cfg, weights, *partition(4, 10)]
+    hidden = work.run("classifier", *words)
+    assert "so that top 3 cannot be counted, going with top 1" in hidden.err
+    assert hidden.out.splitlines()[-1] == plain.out.splitlines()[-1]
+    assert "cannot be counted" not in work.run("classifier", *words, "-t", "1").err
+
+
+def test_validation_wants_every_image(work: Workspace, weights: Path) -> None:
+    work.write("train.list", f"{work.images[0]}\n/c1.png\n")
+    result = work.run("classifier", "valid", work.data, work.cfg, weights)
+    refused(result, "Couldn't open file: /c1.png", status=1)
+    assert "images: top 1" not in result.out
 
 
 # ---- What cannot be done ----
