@@ -121,6 +121,9 @@ def doctor_report(common: Common) -> None:
     for tool in tools:
         mark = "✓" if tool.present() else "✗ missing"
         ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
+    for tool in doctor.OPTIONAL:
+        mark = "✓" if tool.present() else "- not there, optional:"
+        ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
     by_hand = common.origin.missing_by_hand()
     if by_hand is not None:
         ui.show(f"✗ {by_hand}")

@@ -88,6 +88,8 @@ DEVELOPMENT = (
     Tool("nc", "netcat-openbsd", "tests of --source upstream"),
     Tool("rsync", "rsync", "tests of --source upstream"),
 )
+# Not every release of Debian and Ubuntu has it for every machine.
+OPTIONAL = (Tool("darknet", "darknet", "tests of darknetp against Darknet itself"),)
 
 
 def tools_for(board: Board, *, emulate: bool, foreign: bool = False) -> list[Tool]:
@@ -147,6 +149,31 @@ def ensure(tools: Iterable[Tool], runner: Runner, ui: Ui, log: Path, install: bo
             f"still missing after the installation: {', '.join(tool.probe for tool in still)}",
             log=log,
         )
+
+
+def ensure_optional(
+    tools: Iterable[Tool], runner: Runner, ui: Ui, log: Path, install: bool
+) -> None:
+    """The same for tools that this machine's distribution may not have: then say so, and go on.
+
+    Raises EnvironmentFailed, as :func:`ensure` does, for a tool that it has.
+    """
+    for tool in missing(tools):
+        try:
+            ensure([tool], runner, ui, log, install)
+        except EnvironmentFailed:
+            if _offered(tool, runner):
+                raise
+            ui.say(f"{tool.package} cannot be had for this machine, so no {tool.purpose}")
+
+
+def _offered(tool: Tool, runner: Runner) -> bool:
+    """Whether the package lists, as of the last update, have the tool's package."""
+    try:
+        runner.run(["apt-cache", "show", tool.package], what=f"looking for {tool.package}")
+    except EnvironmentFailed:
+        return False
+    return True
 
 
 def _install(argv: list[str], runner: Runner, log: Path) -> None:

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""What several test files share."""
+"""Programs and folders that several test files share."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from darknet_pair import Pair, our_files, reference_files
 from darknetp_workspace import Workspace, build_program, make_workspace
+
+TESTS_C = Path(__file__).parents[1] / "c"
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """darknetp under the sanitizers."""
     return build_program(tmp_path_factory.mktemp("native"))
 
 
@@ -23,3 +29,27 @@ def work(program: Path, tmp_path: Path) -> Workspace:
 def weights(work: Workspace) -> Path:
     assert work.train("-seed", "3", "-iterations", "2").status == 0
     return work.weights
+
+
+@pytest.fixture(scope="session")
+def darknetp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """darknetp as it is shipped, optimised, with the trusted application in its process."""
+    build = tmp_path_factory.mktemp("darknetp")
+    make = ["make", "-C", str(TESTS_C), "-j2", "native", f"BUILD={build}"]
+    done = subprocess.run(make, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return build / "native" / "darknetp"
+
+
+@pytest.fixture(scope="session")
+def darknet() -> str:
+    """Darknet itself; a test that gets it fails when it does not work."""
+    program = shutil.which("darknet")
+    if program is None:
+        pytest.skip("darknet is not installed (a package of Debian and Ubuntu, not everywhere)")
+    return program
+
+
+@pytest.fixture
+def pair(darknetp: Path, darknet: str, tmp_path: Path) -> Pair:
+    return Pair(our_files(tmp_path, darknetp), reference_files(tmp_path, darknet))
