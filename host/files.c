@@ -84,6 +84,35 @@ int file_read_at(FILE *stream, const char *path, uint64_t offset, void *data,
 	return 0;
 }
 
+uint64_t file_sum(uint64_t sum, const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+	size_t i = 0;
+
+	for (i = 0; i < size; i++)
+		sum = (sum ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return sum;
+}
+
+bool file_mark(const char *path, struct file_mark *mark)
+{
+	FILE *stream = fopen(path, "rb");
+	char part[4096] = "";
+	size_t n = 0;
+	bool read = false;
+
+	*mark = (struct file_mark){ .sum = FILE_SUM_START };
+	if (!stream)
+		return false;
+	while ((n = fread(part, 1, sizeof(part), stream))) {
+		mark->size += n;
+		mark->sum = file_sum(mark->sum, part, n);
+	}
+	read = !ferror(stream);
+	fclose(stream);
+	return read;
+}
+
 bool file_make_parents(const char *path)
 {
 	char *parent = strdup(path);
@@ -158,19 +187,47 @@ int file_write(struct file_writer *writer, const void *data, size_t size)
 	return 0;
 }
 
+/* A new name is on the disk when its directory is. Return false with errno. */
+static bool sync_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent = slash ? strndup(path, (size_t)(slash - path) + 1) :
+			       strdup(".");
+	int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	/* Not every directory may be read, nor every file system do this. */
+	bool synced = fd < 0 ? errno == EACCES : !fsync(fd) || errno == EINVAL;
+
+	if (fd >= 0)
+		close(fd);
+	free(parent);
+	return synced;
+}
+
+int file_rename(const char *from, const char *to)
+{
+	if (!rename(from, to) && sync_directory(to))
+		return 0;
+	return message_failed("cannot write %s: %s", to, strerror(errno));
+}
+
 int file_commit(struct file_writer *writer)
 {
 	FILE *stream = writer->stream;
 	int failed = fflush(stream) || fsync(fileno(stream));
+	int error = errno;
 	int status = 0;
 
-	failed |= fclose(stream);
-	failed = failed || rename(writer->temporary, writer->path);
-	if (failed) {
-		status = message_failed("cannot write %s: %s", writer->path,
-					strerror(errno));
-		unlink(writer->temporary);
+	if (fclose(stream) && !failed) {
+		failed = 1;
+		error = errno;
 	}
+	if (failed)
+		status = message_failed("cannot write %s: %s", writer->path,
+					strerror(error));
+	else
+		status = file_rename(writer->temporary, writer->path);
+	if (status)
+		unlink(writer->temporary);
 	release(writer);
 	return status;
 }

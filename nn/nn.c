@@ -15,6 +15,8 @@ const char *nn_strerror(enum nn_status status)
 		return "the layer is too large";
 	case NN_ERR_ARENA:
 		return "the memory given does not hold the segment";
+	case NN_ERR_SOURCE:
+		return "the layer reads one that is outside of the partition";
 	default:
 		return "unknown status";
 	}
@@ -47,17 +49,32 @@ uint32_t nn_truths(const struct nn_net *net)
 	return net->truths;
 }
 
+static const struct nn_parameter *find_parameter(const struct nn_net *net,
+						 uint32_t layer,
+						 enum nn_tensor_kind kind)
+{
+	if (layer >= net->n_layers || (uint32_t)kind >= NN_TENSOR_KINDS)
+		return NULL;
+	return &net->layers[layer].parameter[kind];
+}
+
 float *nn_tensor(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
 		 uint32_t *count)
 {
-	const struct nn_parameter *parameter = NULL;
+	const struct nn_parameter *parameter = find_parameter(net, layer, kind);
 
-	*count = 0;
-	if (layer >= net->n_layers || (uint32_t)kind >= NN_TENSOR_KINDS)
-		return NULL;
-	parameter = &net->layers[layer].parameter[kind];
-	*count = parameter->count;
-	return parameter->value;
+	*count = parameter ? parameter->count : 0;
+	return parameter ? parameter->value : NULL;
+}
+
+float *nn_momentum(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
+		   uint32_t *count)
+{
+	const struct nn_parameter *parameter = find_parameter(net, layer, kind);
+	float *gradient = parameter ? parameter->gradient : NULL;
+
+	*count = gradient ? parameter->count : 0;
+	return gradient;
 }
 
 const float *nn_output(const struct nn_net *net)

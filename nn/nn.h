@@ -34,7 +34,9 @@
 #include <stdint.h>
 
 /* Limits that every segment keeps; beyond them nn_plan() refuses. */
-#define NN_MAX_LAYERS		256
+#define NN_MAX_LAYERS		256	/* of a segment */
+#define NN_MAX_NETWORK		65535	/* layers of the whole network */
+#define NN_MAX_SOURCES		8	/* layers that one layer reads */
 #define NN_MAX_TENSOR_FLOATS	(UINT32_C(1) << 28)	/* floats in one tensor */
 #define NN_ARENA_ALIGNMENT	16			/* bytes */
 #define NN_SEED_WORDS		8			/* a ChaCha20 key */
@@ -45,6 +47,7 @@ enum nn_status {
 	NN_ERR_UNSUPPORTED,	/* valid in Darknet, not computed here */
 	NN_ERR_SIZE,		/* a size overflows or passes a limit above */
 	NN_ERR_ARENA,		/* the arena is smaller than the plan, or not aligned */
+	NN_ERR_SOURCE,		/* a layer reads one that is outside of the segment */
 };
 
 enum nn_layer_kind {
@@ -55,6 +58,10 @@ enum nn_layer_kind {
 	NN_DROPOUT = 5,
 	NN_SOFTMAX = 6,
 	NN_COST = 7,
+	NN_BATCHNORM = 8,
+	NN_ACTIVATION = 9,
+	NN_SHORTCUT = 10,
+	NN_ROUTE = 11,
 };
 
 enum nn_activation {
@@ -84,7 +91,7 @@ enum nn_cost_type {
 /* One layer as the cfg file describes it; fields a kind does not use are 0. */
 struct nn_layer_spec {
 	enum nn_layer_kind kind;
-	enum nn_activation activation;	/* convolutional, connected */
+	enum nn_activation activation;	/* convolutional, connected, activation, shortcut */
 	enum nn_cost_type cost;		/* cost */
 	uint32_t filters;		/* convolutional: output channels */
 	uint32_t size;			/* convolutional, maxpool: window edge, pixels */
@@ -94,10 +101,17 @@ struct nn_layer_spec {
 	uint32_t outputs;		/* connected */
 	bool batch_normalize;		/* convolutional, connected */
 	bool noloss;			/* softmax: pass the truth by */
+	uint8_t n_sources;		/* shortcut: 1; route: 1..NN_MAX_SOURCES */
+	uint16_t sources[NN_MAX_SOURCES];	/* earlier layers, counted in the
+						 * whole network; a shortcut adds its
+						 * one to the layer before it
+						 */
 	float probability;		/* dropout: chance that a unit is dropped, 0 <= p < 1 */
 	float temperature;		/* softmax */
 	float scale;			/* cost: factor on the delta */
 	float learning_rate;		/* factor on the network's rate */
+	float alpha;			/* shortcut: factor on the layer before it */
+	float beta;			/* shortcut: factor on the source */
 };
 
 struct nn_spec {
@@ -212,6 +226,14 @@ uint32_t nn_truths(const struct nn_net *net);
  */
 float *nn_tensor(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
 		 uint32_t *count);
+
+/*
+ * The gradient of a parameter tensor, which between nn_update() and the next
+ * nn_backward() is its momentum: what a checkpoint holds beside the parameters.
+ * NULL when there is none: predicting, or a tensor not learned by descent.
+ */
+float *nn_momentum(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
+		   uint32_t *count);
 
 /* ---- The dynamics ---- */
 

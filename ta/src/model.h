@@ -71,8 +71,9 @@ uint32_t model_build(struct model *model, struct request *request,
 /* A piece of a parameter tensor; @layer counts in the whole network. */
 struct model_piece {
 	uint32_t layer;
-	uint32_t tensor;	/* enum darknetp_tensor */
+	uint32_t tensor;	/* enum darknetp_tensor, or its momentum */
 	uint32_t first;		/* element */
+	uint32_t form;		/* enum darknetp_form */
 };
 
 /* DARKNETP_CMD_TENSOR_LOAD and _SAVE. */

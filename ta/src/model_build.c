@@ -5,11 +5,13 @@
 #include "darknetp_ta.h"
 
 _Static_assert(sizeof(struct darknetp_model) == 48, "layout of the contract");
-_Static_assert(sizeof(struct darknetp_layer) == 64, "layout of the contract");
+_Static_assert(sizeof(struct darknetp_layer) == 112, "layout of the contract");
 _Static_assert(sizeof(float) == 4, "the contract's floats are binary32");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "requests are copied as they are");
-_Static_assert(DARKNETP_MAX_LAYERS <= NN_MAX_LAYERS, "limits agree");
+_Static_assert(DARKNETP_MAX_LAYERS <= NN_MAX_LAYERS
+	       && DARKNETP_MAX_NETWORK <= NN_MAX_NETWORK
+	       && DARKNETP_MAX_SOURCES <= NN_MAX_SOURCES, "limits agree");
 _Static_assert((int)DARKNETP_TENSOR_BIASES == (int)NN_BIASES
 	       && (int)DARKNETP_TENSOR_WEIGHTS == (int)NN_WEIGHTS
 	       && (int)DARKNETP_TENSOR_SCALES == (int)NN_SCALES
@@ -29,6 +31,8 @@ static uint32_t check_header(const struct darknetp_model *header)
 		return RESULT_BAD_PARAMETERS;
 	if (!seeded && (header->seed_low != 0 || header->seed_high != 0))
 		return RESULT_BAD_PARAMETERS;
+	if (header->network_layers > DARKNETP_MAX_NETWORK)
+		return RESULT_BAD_PARAMETERS;
 	if (header->layers == 0 || header->layers > DARKNETP_MAX_LAYERS
 	    || header->layers > header->network_layers
 	    || header->first_layer > header->network_layers - header->layers)
@@ -36,10 +40,27 @@ static uint32_t check_header(const struct darknetp_model *header)
 	return RESULT_SUCCESS;
 }
 
+static bool sources_from_wire(const struct darknetp_layer *wire,
+			      struct nn_layer_spec *layer)
+{
+	uint32_t i = 0;
+
+	if (wire->n_sources > DARKNETP_MAX_SOURCES)
+		return false;
+	layer->n_sources = (uint8_t)wire->n_sources;
+	for (i = 0; i < DARKNETP_MAX_SOURCES; i++) {
+		if (wire->sources[i] >= DARKNETP_MAX_NETWORK
+		    || (i >= wire->n_sources && wire->sources[i] != 0))
+			return false;
+		layer->sources[i] = (uint16_t)wire->sources[i];
+	}
+	return true;
+}
+
 static bool layer_from_wire(const struct darknetp_layer *wire,
 			    struct nn_layer_spec *layer)
 {
-	if (wire->reserved != 0 || wire->batch_normalize > 1 || wire->noloss > 1)
+	if (wire->reserved[0] != 0 || wire->reserved[1] != 0 || wire->batch_normalize > 1 || wire->noloss > 1)
 		return false;
 	*layer = (struct nn_layer_spec){
 		.kind = (enum nn_layer_kind)wire->kind,
@@ -57,8 +78,10 @@ static bool layer_from_wire(const struct darknetp_layer *wire,
 		.temperature = wire->temperature,
 		.scale = wire->scale,
 		.learning_rate = wire->learning_rate,
+		.alpha = wire->alpha,
+		.beta = wire->beta,
 	};
-	return true;
+	return sources_from_wire(wire, layer);
 }
 
 static bool take_layers(struct request *request, uint32_t n,
