@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +12,8 @@
 #include "message.h"
 
 #define TEXT_MAX (UINT64_C(64) << 20)
+/* Ending of the name of a file that is being written. */
+#define PART ".part"
 
 FILE *file_open(const char *path, uint64_t *size)
 {
@@ -143,13 +147,16 @@ static int open_temporary(struct file_writer *writer)
 	int fd = -1;
 
 	/* The process id keeps two runs from writing the same file. */
-	if (asprintf(&writer->temporary, "%s.%ld.part", writer->path,
+	if (asprintf(&writer->temporary, "%s.%ld" PART, writer->path,
 		     (long)getpid()) < 0) {
 		writer->temporary = NULL;
 		return message_no_memory("a path");
 	}
 	fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 		  0666);
+	/* Says until its end that somebody writes; see file_sweep(). */
+	if (fd >= 0)
+		flock(fd, LOCK_SH | LOCK_NB);
 	if (fd >= 0)
 		writer->stream = fdopen(fd, "wb");
 	if (writer->stream)
@@ -237,4 +244,36 @@ void file_abandon(struct file_writer *writer)
 	fclose(writer->stream);
 	unlink(writer->temporary);
 	release(writer);
+}
+
+static bool is_part(const char *file, const char *name, size_t length)
+{
+	size_t end = strlen(file);
+
+	return end > length + strlen(PART) && !strncmp(file, name, length) &&
+	       file[length] == '.' && !strcmp(file + end - strlen(PART), PART);
+}
+
+/* Its writer lives as long as it holds the lock. */
+static void remove_abandoned(int directory, const char *file)
+{
+	int fd = openat(directory, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		unlinkat(directory, file, 0);
+	close(fd);
+}
+
+void file_sweep(const char *directory, const char *name, size_t length)
+{
+	DIR *entries = opendir(directory);
+	const struct dirent *entry = NULL;
+
+	while (entries && (entry = readdir(entries)))
+		if (is_part(entry->d_name, name, length))
+			remove_abandoned(dirfd(entries), entry->d_name);
+	if (entries)
+		closedir(entries);
 }

@@ -66,6 +66,12 @@ int file_write(struct file_writer *writer, const void *data, size_t size);
 int file_commit(struct file_writer *writer);
 void file_abandon(struct file_writer *writer);
 
+/*
+ * Remove what writers that were killed have left of files in @directory whose
+ * names start with @name, @length bytes, and a dot.
+ */
+void file_sweep(const char *directory, const char *name, size_t length);
+
 /* Rename a whole file in its directory, for good; @to is replaced. */
 int file_rename(const char *from, const char *to);
 

@@ -6,6 +6,7 @@
  * Exit status: 0 done, 1 it could not be done, 2 it was asked for wrongly,
  * 130 interrupted (work saved).
  */
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -135,6 +136,8 @@ int main(int argc, char **argv)
 
 	/* Lines reach a pipe or a log as they are printed. */
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	/* A file that may not grow is an error to tell, not an end. */
+	signal(SIGXFSZ, SIG_IGN);
 	status = options_parse(&options, argc, argv);
 	if (!status)
 		status = json_open(options.json);

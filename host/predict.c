@@ -120,7 +120,7 @@ int predict_run(const struct options *options, struct tee *tee)
 			     p.classify.run.cfg_path);
 	if (!status)
 		status = predict_all(&p);
-	report_close(&p.report);
+	status = report_close(&p.report, status);
 	classify_close(&p.classify);
 	return status;
 }

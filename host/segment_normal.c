@@ -103,14 +103,15 @@ static int make_arena(struct segment *segment, const struct network *network,
 	if (result != NN_OK)
 		return segment_refused(network, segment->first + bad_layer,
 				       nn_strerror(result));
-	/* aligned_alloc() wants whole multiples; a plan never nears SIZE_MAX. */
-	size = (plan.total + NN_ARENA_ALIGNMENT - 1) / NN_ARENA_ALIGNMENT *
-	       NN_ARENA_ALIGNMENT;
-	segment->arena = aligned_alloc(NN_ARENA_ALIGNMENT, size);
+	/* aligned_alloc() wants whole multiples of the alignment: a plan is one. */
+	size = (size_t)plan.total;
+	if (size == plan.total)
+		segment->arena = aligned_alloc(NN_ARENA_ALIGNMENT, size);
 	if (!segment->arena)
-		return message_failed("out of memory: layers %u to %u need %zu bytes",
+		return message_failed("out of memory: layers %u to %u need %llu bytes",
 				      segment->first,
-				      segment->first + segment->count - 1, size);
+				      segment->first + segment->count - 1,
+				      (unsigned long long)plan.total);
 	result = nn_init(&segment->net, spec, segment->arena, size);
 	if (result != NN_OK)
 		return message_failed("layers %u to %u: %s", segment->first,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "checkpoint.h"
 #include "classifier.h"
@@ -371,6 +373,11 @@ static int make_paths(struct training *t)
 	if (!file_make_parents(t->weights_path))
 		return message_failed("cannot make the backup directory %s of %s",
 				      directory, t->run.data.cfg.path);
+	if (access(directory, W_OK | X_OK))
+		return message_failed("cannot write into the backup directory %s of %s: %s",
+				      directory, t->run.data.cfg.path,
+				      strerror(errno));
+	file_sweep(directory, name, (size_t)length);
 	return 0;
 }
 
@@ -400,19 +407,22 @@ static int make_buffers(struct training *t)
 }
 
 /*
- * A run that was complete already is trained for as long again; one that goes
- * on from a checkpoint ends where it would have.
+ * A checkpoint ends where its run would have, even if that is at once. From
+ * other weights of a complete run, training is as long again.
  */
 static void choose_end(struct training *t)
 {
 	const struct state *state = &t->run.state;
+	uint64_t batch = batch_number(t);
 
 	t->cfg_batches = t->run.network.schedule.max_batches;
 	t->max_batches = t->cfg_batches;
 	if (t->run.resumed && state->cfg_end == t->cfg_batches)
 		t->max_batches = state->end;
-	if (t->max_batches && batch_number(t) >= t->max_batches)
-		t->max_batches += batch_number(t);
+	else if (t->max_batches && batch >= t->max_batches)
+		t->max_batches += batch;
+	if (t->max_batches && batch >= t->max_batches)
+		message_note("the checkpoint is from the end of its training: only the weights are saved; to train for as long again, start from those");
 	/* Some policies end there, too. */
 	t->run.network.schedule.max_batches = t->max_batches;
 }
@@ -459,7 +469,6 @@ static int open_training(struct training *t)
 
 static void close_training(struct training *t)
 {
-	report_close(&t->report);
 	dataset_close(&t->dataset);
 	free(t->weights_path);
 	free(t->backup_path);
@@ -485,6 +494,7 @@ int train_run(const struct options *options, struct tee *tee)
 	status = open_training(&t);
 	if (!status)
 		status = train(&t);
+	status = report_close(&t.report, status);
 	close_training(&t);
 	return status;
 }

@@ -183,10 +183,10 @@ static size_t input_delta_bytes(const struct model *model, uint32_t count)
 static void run_forward(struct model *model, const struct nn_step *step,
 			struct request *input, struct request *truth)
 {
-	request_take(input, model->input, input->left);
-	if (truth->left > 0)
-		request_take(truth, model->truth, truth->left);
-	nn_forward(model->net, step, model->input, model->truth);
+	request_take(input, nn_input(model->net), input->left);
+	request_take(truth, nn_truth(model->net), truth->left);
+	nn_forward(model->net, step, nn_input(model->net),
+		   nn_truth(model->net));
 }
 
 static void trace_loss(struct model *model, uint32_t samples)
@@ -301,7 +301,8 @@ uint32_t model_backward(struct model *model, struct request *step,
 		return RESULT_BAD_STATE;
 	request_take(output_delta, nn_output_delta(model->net),
 		     output_delta->left);
-	nn_backward(model->net, &nn_step, model->input, model->truth);
+	nn_backward(model->net, &nn_step, nn_input(model->net),
+		    nn_truth(model->net));
 	put_input_delta(model, input_delta);
 	finish_step(model, &wire);
 	return RESULT_SUCCESS;
@@ -325,7 +326,8 @@ uint32_t model_train(struct model *model, struct request *step,
 	if (nn_output_delta(model->net))
 		memset(nn_output_delta(model->net), 0,
 		       bytes_of(wire.count, model->outputs));
-	nn_backward(model->net, &nn_step, model->input, model->truth);
+	nn_backward(model->net, &nn_step, nn_input(model->net),
+		    nn_truth(model->net));
 	put_input_delta(model, input_delta);
 	finish_step(model, &wire);
 	return RESULT_SUCCESS;

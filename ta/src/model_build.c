@@ -109,66 +109,38 @@ static void choose_seed(const struct model *model,
 	}
 }
 
-/* Where things lie in the one block of a model. */
-struct placement {
-	uint64_t input_at, truth_at;
-	uint64_t size;		/* of the block, room to align it included */
-};
-
-static uint64_t aligned(uint64_t floats)
-{
-	uint64_t bytes = floats * sizeof(float);
-
-	return bytes + (NN_ARENA_ALIGNMENT - bytes % NN_ARENA_ALIGNMENT)
-		       % NN_ARENA_ALIGNMENT;
-}
-
-static struct placement place(const struct nn_spec *spec,
-			      const struct nn_plan *plan)
-{
-	struct placement placement = { .input_at = plan->total };
-	uint64_t truths = spec->train ? plan->truths : 0;
-
-	/* nn_plan() has bounded both tensors by NN_MAX_TENSOR_FLOATS. */
-	placement.truth_at = placement.input_at
-			     + aligned((uint64_t)plan->inputs * spec->micro_batch);
-	placement.size = placement.truth_at + aligned(truths * spec->micro_batch)
-			 + NN_ARENA_ALIGNMENT;
-	return placement;
-}
-
 static uint32_t saturate(uint64_t size)
 {
 	return size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
 }
 
-/* Allocate and lay out what is known to make sense. */
+/*
+ * Allocate and lay out what is known to make sense. The allocator may align less
+ * than an arena must be.
+ */
 static uint32_t furnish(struct model *model, const struct nn_spec *spec,
 			const struct nn_plan *plan, uint32_t numbers[2])
 {
-	struct placement placement = place(spec, plan);
+	uint64_t size = plan->total + MODEL_ALIGNMENT_BYTES;
 	uint8_t *base = NULL;
 
-	numbers[0] = saturate(placement.size);
+	numbers[0] = saturate(size);
 	numbers[1] = saturate(model->host->heap);
-	if (placement.size > model->host->heap)
+	if (size > model->host->heap)
 		return RESULT_OUT_OF_MEMORY;
-	model->block = model->host->allocate((size_t)placement.size);
+	model->block = model->host->allocate((size_t)size);
 	if (!model->block)
 		return RESULT_OUT_OF_MEMORY;
-	model->block_size = (size_t)placement.size;
+	model->block_size = (size_t)size;
 	base = model->block;
 	base += (NN_ARENA_ALIGNMENT - (uintptr_t)base % NN_ARENA_ALIGNMENT)
 		% NN_ARENA_ALIGNMENT;
-	if (nn_init(&model->net, spec, base, plan->total) != NN_OK) {
-		model->host->release(model->block);
-		model->block = NULL;
-		return RESULT_BAD_FORMAT;
-	}
-	model->input = (float *)(void *)(base + placement.input_at);
-	if (spec->train && plan->truths > 0)
-		model->truth = (float *)(void *)(base + placement.truth_at);
-	return RESULT_SUCCESS;
+	if (nn_init(&model->net, spec, base, (size_t)plan->total) == NN_OK)
+		return RESULT_SUCCESS;
+	model->host->release(model->block);
+	model->block = NULL;
+	model->block_size = 0;
+	return RESULT_BAD_FORMAT;
 }
 
 static bool has_softmax(const struct nn_spec *spec)
@@ -209,6 +181,7 @@ static uint32_t build_layers(struct model *model, const struct nn_spec *spec,
 	if (status != NN_OK)
 		return refuse_layer(spec, bad_layer,
 				    status == NN_ERR_UNSUPPORTED
+				    || status == NN_ERR_SOURCE
 				    ? RESULT_NOT_SUPPORTED : RESULT_BAD_FORMAT,
 				    numbers);
 	if (!end_makes_sense(spec, &plan, reaches_end))
@@ -231,11 +204,15 @@ static uint32_t build_layers(struct model *model, const struct nn_spec *spec,
 	return RESULT_SUCCESS;
 }
 
+/*
+ * The descriptions of all layers are on the stack (20 KiB of the 64): a heap
+ * block beside the model's would have to be kept free for it.
+ */
 uint32_t model_build(struct model *model, struct request *request,
 		     uint32_t numbers[2])
 {
 	struct darknetp_model header = { 0 };
-	struct nn_layer_spec *layers = NULL;
+	struct nn_layer_spec layers[DARKNETP_MAX_LAYERS] = { 0 };
 	struct nn_spec spec = { 0 };
 	uint32_t result = RESULT_BAD_PARAMETERS;
 
@@ -248,9 +225,6 @@ uint32_t model_build(struct model *model, struct request *request,
 		return result;
 	if (request->left != header.layers * sizeof(struct darknetp_layer))
 		return RESULT_BAD_PARAMETERS;
-	layers = model->host->allocate(header.layers * sizeof(*layers));
-	if (!layers)
-		return RESULT_OUT_OF_MEMORY;
 	spec = (struct nn_spec){
 		.width = header.width,
 		.height = header.height,
@@ -260,6 +234,7 @@ uint32_t model_build(struct model *model, struct request *request,
 		.micro_batch = header.micro_batch,
 		.train = header.flags & DARKNETP_MODEL_TRAIN,
 		.input_delta = true,
+		.keeps_input = true,
 		.layers = layers,
 	};
 	choose_seed(model, &header, &spec);
@@ -268,7 +243,6 @@ uint32_t model_build(struct model *model, struct request *request,
 		result = build_layers(model, &spec,
 				      header.first_layer + header.layers
 				      == header.network_layers, numbers);
-	model->host->release(layers);
 	model_wipe(spec.seed, sizeof(spec.seed));
 	return result;
 }
