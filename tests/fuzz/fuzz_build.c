@@ -36,11 +36,25 @@ static float read_part(struct fuzz_input *input)
 	return byte < 0xf0 ? (float)(byte % 32) / 16.0f : fuzz_float(input);
 }
 
-/* Every field, whether the kind uses it or not. */
-static void read_layer(struct fuzz_input *input, struct nn_layer_spec *layer)
+/* Layers before layer @index of the network, the nearest first. */
+static void read_sources(struct fuzz_input *input, uint32_t index,
+			 struct nn_layer_spec *layer)
+{
+	uint32_t i = 0;
+
+	layer->n_sources = (uint8_t)(read_count(input, 2) % (NN_MAX_SOURCES + 1));
+	for (i = 0; i < layer->n_sources; i++)
+		layer->sources[i] = (uint16_t)(index - read_count(input, 4));
+	layer->alpha = read_part(input);
+	layer->beta = read_part(input);
+}
+
+/* The fields that most kinds use, and those of the kinds with sources. */
+static void read_layer(struct fuzz_input *input, uint32_t index,
+		       struct nn_layer_spec *layer)
 {
 	*layer = (struct nn_layer_spec){
-		.kind = (enum nn_layer_kind)read_count(input, NN_COST),
+		.kind = (enum nn_layer_kind)read_count(input, NN_ROUTE),
 		.activation = (enum nn_activation)(read_count(input, NN_LHTAN + 1) - 1),
 		.cost = (enum nn_cost_type)(read_count(input, NN_COST_SMOOTH + 1) - 1),
 		.filters = read_count(input, 8),
@@ -56,6 +70,8 @@ static void read_layer(struct fuzz_input *input, struct nn_layer_spec *layer)
 		.scale = read_part(input),
 		.learning_rate = read_part(input),
 	};
+	if (layer->kind == NN_SHORTCUT || layer->kind == NN_ROUTE)
+		read_sources(input, index, layer);
 }
 
 static void read_spec(struct fuzz_input *input, struct nn_spec *spec,
@@ -73,11 +89,12 @@ static void read_spec(struct fuzz_input *input, struct nn_spec *spec,
 		.micro_batch = read_count(input, 4),
 		.train = flags & 1,
 		.input_delta = flags & 2,
+		.keeps_input = flags & 8,
 		.seed = { fuzz_byte(input) },
 		.layers = layers,
 	};
 	for (i = 0; i < spec->n_layers; i++)
-		read_layer(input, &layers[i]);
+		read_layer(input, spec->first_layer + i, &layers[i]);
 }
 
 /* ---- Claims ---- */
@@ -86,17 +103,37 @@ static void check_refusal(const struct nn_spec *spec, enum nn_status status,
 			  uint32_t bad_layer)
 {
 	fuzz_check(status == NN_ERR_SPEC || status == NN_ERR_UNSUPPORTED
-		   || status == NN_ERR_SIZE);
-	fuzz_check(bad_layer <= spec->n_layers);
+		   || status == NN_ERR_SIZE || status == NN_ERR_SOURCE);
+	fuzz_check(bad_layer < spec->n_layers);
 	fuzz_check(nn_strerror(status));
+}
+
+static void check_layer_plans(const struct nn_spec *spec,
+			      const struct nn_plan *plan,
+			      const struct nn_layer_plan layers[LAYERS_MAX])
+{
+	struct nn_plan sum = { 0 };
+	uint32_t i = 0;
+
+	for (i = 0; i < spec->n_layers; i++) {
+		sum.weights += layers[i].weights;
+		sum.gradients += layers[i].gradients;
+		fuzz_check(layers[i].workspace <= plan->workspace);
+		fuzz_check(layers[i].activations <= plan->activations);
+		fuzz_check(layers[i].deltas <= plan->deltas);
+	}
+	fuzz_check(sum.weights == plan->weights);
+	fuzz_check(sum.gradients == plan->gradients);
 }
 
 static void check_plan(const struct nn_spec *spec, const struct nn_plan *plan)
 {
+	struct nn_layer_plan layers[LAYERS_MAX];
 	struct nn_plan again = { 0 };
 
-	fuzz_check(nn_plan(spec, &again, NULL) == NN_OK);
+	fuzz_check(nn_plan_layers(spec, &again, layers, NULL) == NN_OK);
 	fuzz_check(!memcmp(plan, &again, sizeof(again)));
+	check_layer_plans(spec, plan, layers);
 	fuzz_check(plan->total == plan->weights + plan->gradients
 				  + plan->activations + plan->deltas
 				  + plan->workspace + plan->bookkeeping);
@@ -155,6 +192,30 @@ static uint64_t cost_of(struct nn_net *net, const struct nn_spec *spec)
 	return cost * spec->micro_batch;
 }
 
+/* The samples from @first on, where the segment wants them. */
+static const float *give(struct run *run, uint32_t first, uint32_t count)
+{
+	size_t inputs = run->plan->inputs;
+	const float *from = run->samples + first * inputs;
+	float *to = nn_input(run->net);
+
+	fuzz_check(!to == !run->spec->keeps_input);
+	if (!to)
+		return from;
+	memcpy(to, from, count * inputs * sizeof(*to));
+	return to;
+}
+
+static const float *give_truth(struct run *run, uint32_t count)
+{
+	float *to = nn_truth(run->net);
+
+	if (!to)
+		return run->truth;
+	memcpy(to, run->truth, (size_t)count * run->plan->truths * sizeof(*to));
+	return to;
+}
+
 static void load_parameters(struct run *run)
 {
 	uint32_t layer = 0;
@@ -187,14 +248,18 @@ static void train(struct run *run)
 		.count = 1 + fuzz_byte(run->input) % run->spec->micro_batch,
 		.train = true,
 	};
+	const float *input = give(run, 0, step.count);
+	const float *truth = give_truth(run, step.count);
 	float *delta = nn_output_delta(run->net);
 	double sum = 0;
 
-	nn_forward(run->net, &step, run->samples, run->truth);
+	nn_forward(run->net, &step, input, truth);
 	if (delta)
 		fuzz_floats(run->input, delta,
 			    (size_t)step.count * run->plan->outputs);
-	nn_backward(run->net, &step, run->samples, run->truth);
+	nn_backward(run->net, &step, input, truth);
+	fuzz_check(!memcmp(input, run->samples,
+			   (size_t)step.count * run->plan->inputs * sizeof(*input)));
 	nn_update(run->net, &update);
 	fuzz_check(nn_loss(run->net, &sum) == (run->plan->truths > 0));
 	nn_loss_reset(run->net);
@@ -214,12 +279,11 @@ static void predict(struct run *run)
 	float *kept = fuzz_allocate(outputs * sizeof(*kept));
 	size_t i = 0;
 
-	nn_forward(run->net, &step, run->samples, NULL);
+	nn_forward(run->net, &step, give(run, 0, step.count), NULL);
 	memcpy(kept, nn_output(run->net) + last * outputs,
 	       outputs * sizeof(*kept));
 	step.count = 1;
-	nn_forward(run->net, &step, run->samples + last * (size_t)run->plan->inputs,
-		   NULL);
+	nn_forward(run->net, &step, give(run, last, 1), NULL);
 	for (i = 0; i < outputs; i++)
 		fuzz_check(same(kept[i], nn_output(run->net)[i]));
 	free(kept);

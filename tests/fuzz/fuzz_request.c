@@ -54,8 +54,7 @@ static void *allocate(size_t size)
 {
 	struct block *block = NULL;
 
-	fuzz_check(size <= world.heap
-		   || size <= DARKNETP_MAX_LAYERS * sizeof(struct nn_layer_spec));
+	fuzz_check(size <= world.heap);
 	if (world.succeed == 0)
 		return NULL;
 	world.succeed -= world.succeed != ALWAYS;
@@ -316,8 +315,11 @@ static bool documented(uint32_t command, uint32_t result)
 		return command != DARKNETP_CMD_VERSION;
 	case RESULT_ACCESS_DENIED:
 		return command == DARKNETP_CMD_TENSOR_SAVE;
-	case RESULT_BAD_FORMAT:
 	case RESULT_NOT_SUPPORTED:
+		return command == DARKNETP_CMD_BUILD
+		       || command == DARKNETP_CMD_TENSOR_LOAD
+		       || command == DARKNETP_CMD_TENSOR_SAVE;
+	case RESULT_BAD_FORMAT:
 	case RESULT_OUT_OF_MEMORY:
 		return command == DARKNETP_CMD_BUILD;
 	default:
@@ -393,6 +395,17 @@ static void check_unchanged(const struct snapshot *before,
 				   model->block_size));
 }
 
+/* Nothing that a step takes or gives can be larger than the model's memory. */
+static void check_built(const struct model *model)
+{
+	uint64_t bytes = (uint64_t)model->micro_batch * sizeof(float);
+
+	fuzz_check(model->block_size <= world.heap && world.blocks == 1);
+	fuzz_check(bytes * model->inputs <= model->block_size);
+	fuzz_check(bytes * model->outputs <= model->block_size);
+	fuzz_check(!model->train || bytes * model->truths <= model->block_size);
+}
+
 static void check(const struct snapshot *before, const struct model *model,
 		  const struct sent *sent, uint32_t result)
 {
@@ -400,8 +413,10 @@ static void check(const struct snapshot *before, const struct model *model,
 	check_params(sent, result);
 	if (result != RESULT_SUCCESS)
 		check_unchanged(before, model);
+	else if (sent->command == DARKNETP_CMD_VERSION)
+		fuzz_check(sent->params[1].b == model->block_size);
 	else if (sent->command == DARKNETP_CMD_BUILD)
-		fuzz_check(model->block_size <= world.heap && world.blocks == 1);
+		check_built(model);
 	else if (sent->command == DARKNETP_CMD_FORWARD && model->hides_confidence)
 		check_hidden(model, &sent->params[3]);
 }

@@ -130,6 +130,15 @@ static void command(uint32_t id)
 	byte(0);	/* the right types */
 }
 
+static void send_build(const struct darknetp_model *model,
+		       const struct darknetp_layer *described)
+{
+	command(DARKNETP_CMD_BUILD);
+	words(model, sizeof(*model));
+	words(described, model->layers * sizeof(*described));
+	byte(EXACT);
+}
+
 static void build(uint32_t first, uint32_t last, uint32_t flags)
 {
 	const struct darknetp_model model = {
@@ -145,10 +154,33 @@ static void build(uint32_t first, uint32_t last, uint32_t flags)
 		.seed_low = flags & DARKNETP_MODEL_SEEDED ? 7 : 0,
 	};
 
-	command(DARKNETP_CMD_BUILD);
-	words(&model, sizeof(model));
-	words(layers + first, model.layers * sizeof(layers[0]));
-	byte(EXACT);
+	send_build(&model, layers + first);
+}
+
+/* Three layers in the middle of a network, the last of which reads two. */
+static void build_residual(uint32_t flags)
+{
+	static const struct darknetp_layer residual[] = {
+		{ .kind = NN_CONVOLUTIONAL, .activation = NN_LEAKY, .filters = 2,
+		  .size = 3, .stride = 1, .padding = 1, .groups = 1,
+		  .learning_rate = 1 },
+		{ .kind = NN_SHORTCUT, .activation = NN_RELU, .alpha = 1,
+		  .beta = 0.5f, .n_sources = 1, .sources = { 4 } },
+		{ .kind = NN_ROUTE, .n_sources = 2, .sources = { 6, 5 } },
+	};
+	const struct darknetp_model model = {
+		.abi = DARKNETP_TA_ABI,
+		.flags = flags,
+		.layers = 3,
+		.first_layer = 5,
+		.network_layers = 9,
+		.micro_batch = 2,
+		.width = 5,
+		.height = 4,
+		.channels = 2,
+	};
+
+	send_build(&model, residual);
 }
 
 static void tensor(uint32_t id, uint32_t layer, uint32_t kind, uint32_t count)
@@ -221,6 +253,19 @@ static void write_sessions(void)
 	step(DARKNETP_CMD_FORWARD, 3, 0);
 	step(DARKNETP_CMD_BACKWARD, 3, DARKNETP_STEP_UPDATE);
 	end();
+	begin_session("predict-residual");
+	build_residual(0);
+	step(DARKNETP_CMD_FORWARD, 2, 0);
+	command(DARKNETP_CMD_VERSION);
+	end();
+	begin_session("train-residual");
+	build_residual(DARKNETP_MODEL_TRAIN);
+	step(DARKNETP_CMD_FORWARD, 2, 0);
+	step(DARKNETP_CMD_BACKWARD, 2, DARKNETP_STEP_UPDATE);
+	tensor(DARKNETP_CMD_TENSOR_SAVE, 5,
+	       DARKNETP_TENSOR_WEIGHTS | DARKNETP_TENSOR_MOMENTUM, 2 * 2 * 9);
+	tensor(DARKNETP_CMD_TENSOR_LOAD, 5, DARKNETP_TENSOR_MOMENTUM, 2);
+	end();
 	begin_session("train-softmax");
 	build(0, 5, DARKNETP_MODEL_TRAIN);
 	step(DARKNETP_CMD_FORWARD, 2, 0);
@@ -242,8 +287,11 @@ static void part(float value)
 	byte((unsigned int)(value * 16.0f));
 }
 
+/* Sources are given as the distance to the layer here. */
 static void spec_layer(const struct nn_layer_spec *layer)
 {
+	uint32_t i = 0;
+
 	count(layer->kind);
 	count((uint32_t)layer->activation + 1);
 	count((uint32_t)layer->cost + 1);
@@ -259,6 +307,13 @@ static void spec_layer(const struct nn_layer_spec *layer)
 	part(layer->temperature > 0 ? layer->temperature : 1.0f);
 	part(1.0f);
 	part(1.0f);
+	if (layer->kind != NN_SHORTCUT && layer->kind != NN_ROUTE)
+		return;
+	count(layer->n_sources);
+	for (i = 0; i < layer->n_sources; i++)
+		count(layer->sources[i]);
+	part(1.0f);
+	part(0.5f);
 }
 
 static void spec(const char *name, unsigned int flags,
@@ -280,6 +335,30 @@ static void spec(const char *name, unsigned int flags,
 		spec_layer(&given[i]);
 	floats();
 	floats();
+	end();
+}
+
+/* Outputs of a batch that take 2^36 bytes, in few other ones. */
+static void write_large_spec(void)
+{
+	begin("fuzz_build", "predict-too-large");
+	byte(8);
+	count(2);
+	count(2);
+	count(1);
+	count(1);	/* layers */
+	byte(0xff);
+	word(64);	/* micro-batch */
+	byte(1);
+	count(NN_CONVOLUTIONAL);
+	count(1);
+	count(1);
+	count(1);	/* filters */
+	count(1);	/* size */
+	count(1);
+	byte(0xff);
+	word(1 << 13);	/* padding + 1 */
+	count(1);
 	end();
 }
 
@@ -307,12 +386,25 @@ static void write_specs(void)
 		{ .kind = NN_SOFTMAX, .noloss = true },
 		{ .kind = NN_COST, .cost = NN_COST_MASKED },
 	};
+	static const struct nn_layer_spec residual[] = {
+		{ .kind = NN_CONVOLUTIONAL, .activation = NN_RELU, .filters = 2,
+		  .size = 3, .stride = 1, .padding = 1 },
+		{ .kind = NN_BATCHNORM },
+		{ .kind = NN_SHORTCUT, .activation = NN_LEAKY, .n_sources = 1,
+		  .sources = { 2 } },
+		{ .kind = NN_ACTIVATION, .activation = NN_LOGISTIC },
+		{ .kind = NN_ROUTE, .n_sources = 2, .sources = { 1, 4 } },
+		{ .kind = NN_AVGPOOL },
+		{ .kind = NN_SOFTMAX },
+	};
 
 	spec("predict", 0, small, 8);
 	spec("train", 1, small, 8);
 	spec("train-middle", 7, small, 6);
 	spec("train-pooled", 7, pooled, 5);
 	spec("predict-pooled", 4, pooled, 3);
+	spec("train-residual", 7 + 8, residual, 7);
+	spec("predict-residual", 8, residual, 7);
 }
 
 /* ---- fuzz_weights ---- */
@@ -371,6 +463,7 @@ int main(int argc, char **argv)
 	corpus = argv[1];
 	write_sessions();
 	write_specs();
+	write_large_spec();
 	write_weights();
 	return 0;
 }
