@@ -26,6 +26,7 @@ struct network_layer {
 	const char *name;		/* of its kind, as in a cfg file */
 	struct nn_layer_spec spec;
 	struct nn_shape input, output;	/* of one sample */
+	struct nn_shape source;		/* shortcut: of the layer that is added */
 	unsigned int line;		/* in the cfg file */
 	bool stopbackward;		/* no gradients from here to the input */
 };

@@ -90,8 +90,7 @@ int segment_build_normal(struct segment *segment,
 
 /*
  * The same in the secure world. A segment that does not fit there is no
- * failure: 0 is returned with memory->fits false, and a smaller micro-batch may
- * be tried.
+ * failure: 0 is returned with memory->fits false.
  */
 int segment_build_secure(struct segment *segment,
 			 const struct segment_build *build, struct tee *tee,
