@@ -15,24 +15,41 @@
 /* Ending of the name of a file that is being written. */
 #define PART ".part"
 
-FILE *file_open(const char *path, uint64_t *size)
+/*
+ * Open a regular file; anything else has no size, and perhaps no end. A FIFO is
+ * not waited for. NULL with errno set, to ENODEV if it is something else.
+ */
+static FILE *open_regular(const char *path, uint64_t *size)
 {
 	struct stat status = { 0 };
-	FILE *stream = fopen(path, "rb");
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	bool known = fd >= 0 && !fstat(fd, &status);
+	FILE *stream = NULL;
+	int error = 0;
 
-	if (!stream) {
+	if (known && S_ISREG(status.st_mode))
+		stream = fdopen(fd, "rb");
+	*size = (uint64_t)status.st_size;
+	if (stream)
+		return stream;
+	error = known && !S_ISREG(status.st_mode) ? ENODEV : errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return NULL;
+}
+
+FILE *file_open(const char *path, uint64_t *size)
+{
+	uint64_t bytes = 0;
+	FILE *stream = open_regular(path, &bytes);
+
+	if (!stream)
 		message_failed("Couldn't open file: %s (%s)", path,
-			       strerror(errno));
-		return NULL;
-	}
-	if (fstat(fileno(stream), &status) || !S_ISREG(status.st_mode)) {
-		message_failed("Couldn't open file: %s (not a regular file)",
-			       path);
-		fclose(stream);
-		return NULL;
-	}
+			       errno == ENODEV ? "not a regular file" :
+						 strerror(errno));
 	if (size)
-		*size = (uint64_t)status.st_size;
+		*size = bytes;
 	return stream;
 }
 
@@ -100,7 +117,8 @@ uint64_t file_sum(uint64_t sum, const void *data, size_t size)
 
 bool file_mark(const char *path, struct file_mark *mark)
 {
-	FILE *stream = fopen(path, "rb");
+	uint64_t size = 0;
+	FILE *stream = open_regular(path, &size);
 	char part[4096] = "";
 	size_t n = 0;
 	bool read = false;
@@ -152,7 +170,9 @@ static int open_temporary(struct file_writer *writer)
 		writer->temporary = NULL;
 		return message_no_memory("a path");
 	}
-	fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	/* What is there was left by a dead process, or is a trap. */
+	unlink(writer->temporary);
+	fd = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 		  0666);
 	/* Says until its end that somebody writes; see file_sweep(). */
 	if (fd >= 0)
@@ -257,7 +277,8 @@ static bool is_part(const char *file, const char *name, size_t length)
 /* Its writer lives as long as it holds the lock. */
 static void remove_abandoned(int directory, const char *file)
 {
-	int fd = openat(directory, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(directory, file,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return;

@@ -36,7 +36,10 @@ struct file_mark {
 	uint64_t sum;		/* file_sum() of them */
 };
 
-/* Return false, with errno set and nothing printed, if @path cannot be read. */
+/*
+ * Of a regular file. Return false, with errno set and nothing printed, if @path
+ * cannot be read.
+ */
 bool file_mark(const char *path, struct file_mark *mark);
 
 /*

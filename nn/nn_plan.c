@@ -109,15 +109,17 @@ static enum nn_status join_truths(const struct nn_layer *layer, uint32_t *truths
 static void layout_output(struct layout *layout, struct nn_layer *layer)
 {
 	struct nn_value *value = &layout->values[layout->index + 1];
+	uint64_t floats = (uint64_t)layer->outputs * layout->spec->micro_batch;
 
 	*value = new_value(layout->index + 1, layer->out, layer->outputs);
-	if (layer->passes)
+	/* Places in the region are counted in 32 bits. */
+	if (floats > NN_MAX_TENSOR_FLOATS)
+		layout->arena.too_large = true;
+	else if (layer->passes)
 		value->owner = layout->values[layout->index].owner;
 	else if (layout->spec->train)
 		layer->output = nn_arena_floats(&layout->arena,
-						NN_USE_ACTIVATIONS,
-						(uint64_t)layer->outputs
-						* layout->spec->micro_batch);
+						NN_USE_ACTIVATIONS, floats);
 }
 
 static enum nn_status layout_layer(struct layout *layout, struct nn_layer *layer)
@@ -368,6 +370,14 @@ static void report(const struct layout *layout, struct nn_plan *plan)
 	};
 }
 
+/* When only all layers together are too large, the last one is. */
+static uint32_t refused_layer(const struct layout *layout)
+{
+	bool all = layout->index > 0 && layout->index == layout->spec->n_layers;
+
+	return layout->index - all;
+}
+
 enum nn_status nn_plan_layers(const struct nn_spec *spec, struct nn_plan *plan,
 			      struct nn_layer_plan *layers, uint32_t *bad_layer)
 {
@@ -382,7 +392,7 @@ enum nn_status nn_plan_layers(const struct nn_spec *spec, struct nn_plan *plan,
 	if (status == NN_OK)
 		report(&layout, plan);
 	else if (bad_layer)
-		*bad_layer = layout.index;
+		*bad_layer = refused_layer(&layout);
 	return status;
 }
 
