@@ -234,18 +234,18 @@ static struct segment *segment_of(struct chain *chain, uint32_t layer)
 	return &chain->segments[i];
 }
 
-int chain_load(struct chain *chain, uint32_t layer, enum nn_tensor_kind kind,
+int chain_load(struct chain *chain, uint32_t layer, uint32_t tensor,
 	       uint32_t first, const float *values, uint32_t count)
 {
 	struct segment *segment = segment_of(chain, layer);
 
-	return segment->world->load(segment, layer, kind, first, values, count);
+	return segment->world->load(segment, layer, tensor, first, values, count);
 }
 
-int chain_save(struct chain *chain, uint32_t layer, enum nn_tensor_kind kind,
+int chain_save(struct chain *chain, uint32_t layer, uint32_t tensor,
 	       uint32_t first, float *values, uint32_t count)
 {
 	struct segment *segment = segment_of(chain, layer);
 
-	return segment->world->save(segment, layer, kind, first, values, count);
+	return segment->world->save(segment, layer, tensor, first, values, count);
 }

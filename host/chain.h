@@ -53,9 +53,9 @@ int chain_train(struct chain *chain, const struct segment_step *step,
 double chain_take_loss(struct chain *chain);
 
 /* Parameters of a layer, counted in the whole network; see struct segment_world. */
-int chain_load(struct chain *chain, uint32_t layer, enum nn_tensor_kind kind,
+int chain_load(struct chain *chain, uint32_t layer, uint32_t tensor,
 	       uint32_t first, const float *values, uint32_t count);
-int chain_save(struct chain *chain, uint32_t layer, enum nn_tensor_kind kind,
+int chain_save(struct chain *chain, uint32_t layer, uint32_t tensor,
 	       uint32_t first, float *values, uint32_t count);
 
 #endif /* CHAIN_H */

@@ -21,4 +21,7 @@ int predict_run(const struct options *options, struct tee *tee);
 /* Classify the images of the data file's valid list and count the right ones. */
 int valid_run(const struct options *options, struct tee *tee);
 
+/* List what the network makes of the images of the data file's test list. */
+int test_run(const struct options *options, struct tee *tee);
+
 #endif /* CLASSIFIER_H */

@@ -22,6 +22,7 @@ int data_read(struct data *data, const char *path)
 	data->top = cfg_count(keys, "top", 1, CFG_QUIET);
 	data->train = cfg_text(keys, "train", "data/train.list", CFG_QUIET);
 	data->valid = cfg_text(keys, "valid", "data/train.list", CFG_QUIET);
+	data->test = cfg_text(keys, "test", "data/test.list", CFG_QUIET);
 	data->backup = cfg_text(keys, "backup", "/backup/", CFG_QUIET);
 	data->labels = cfg_text(keys, "labels", "data/labels.list", CFG_QUIET);
 	data->names = cfg_text(keys, "names", data->labels, CFG_QUIET);

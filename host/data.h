@@ -16,6 +16,7 @@ struct data {
 	uint32_t top;		/* classes to print for a prediction */
 	const char *train;	/* list of images to train on */
 	const char *valid;	/* list of images to evaluate on */
+	const char *test;	/* list of images without known classes */
 	const char *backup;	/* directory for trained weights */
 	const char *labels;	/* list of strings that mark classes in file names */
 	const char *names;	/* list of names to print */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +12,8 @@
 #include "message.h"
 
 #define TEXT_MAX (UINT64_C(64) << 20)
+/* Ending of the name of a file that is being written. */
+#define PART ".part"
 
 FILE *file_open(const char *path, uint64_t *size)
 {
@@ -84,6 +88,35 @@ int file_read_at(FILE *stream, const char *path, uint64_t offset, void *data,
 	return 0;
 }
 
+uint64_t file_sum(uint64_t sum, const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+	size_t i = 0;
+
+	for (i = 0; i < size; i++)
+		sum = (sum ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return sum;
+}
+
+bool file_mark(const char *path, struct file_mark *mark)
+{
+	FILE *stream = fopen(path, "rb");
+	char part[4096] = "";
+	size_t n = 0;
+	bool read = false;
+
+	*mark = (struct file_mark){ .sum = FILE_SUM_START };
+	if (!stream)
+		return false;
+	while ((n = fread(part, 1, sizeof(part), stream))) {
+		mark->size += n;
+		mark->sum = file_sum(mark->sum, part, n);
+	}
+	read = !ferror(stream);
+	fclose(stream);
+	return read;
+}
+
 bool file_make_parents(const char *path)
 {
 	char *parent = strdup(path);
@@ -114,13 +147,16 @@ static int open_temporary(struct file_writer *writer)
 	int fd = -1;
 
 	/* The process id keeps two runs from writing the same file. */
-	if (asprintf(&writer->temporary, "%s.%ld.part", writer->path,
+	if (asprintf(&writer->temporary, "%s.%ld" PART, writer->path,
 		     (long)getpid()) < 0) {
 		writer->temporary = NULL;
 		return message_no_memory("a path");
 	}
 	fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 		  0666);
+	/* Says until its end that somebody writes; see file_sweep(). */
+	if (fd >= 0)
+		flock(fd, LOCK_SH | LOCK_NB);
 	if (fd >= 0)
 		writer->stream = fdopen(fd, "wb");
 	if (writer->stream)
@@ -158,19 +194,47 @@ int file_write(struct file_writer *writer, const void *data, size_t size)
 	return 0;
 }
 
+/* A new name is on the disk when its directory is. Return false with errno. */
+static bool sync_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent = slash ? strndup(path, (size_t)(slash - path) + 1) :
+			       strdup(".");
+	int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	/* Not every directory may be read, nor every file system do this. */
+	bool synced = fd < 0 ? errno == EACCES : !fsync(fd) || errno == EINVAL;
+
+	if (fd >= 0)
+		close(fd);
+	free(parent);
+	return synced;
+}
+
+int file_rename(const char *from, const char *to)
+{
+	if (!rename(from, to) && sync_directory(to))
+		return 0;
+	return message_failed("cannot write %s: %s", to, strerror(errno));
+}
+
 int file_commit(struct file_writer *writer)
 {
 	FILE *stream = writer->stream;
 	int failed = fflush(stream) || fsync(fileno(stream));
+	int error = errno;
 	int status = 0;
 
-	failed |= fclose(stream);
-	failed = failed || rename(writer->temporary, writer->path);
-	if (failed) {
-		status = message_failed("cannot write %s: %s", writer->path,
-					strerror(errno));
-		unlink(writer->temporary);
+	if (fclose(stream) && !failed) {
+		failed = 1;
+		error = errno;
 	}
+	if (failed)
+		status = message_failed("cannot write %s: %s", writer->path,
+					strerror(error));
+	else
+		status = file_rename(writer->temporary, writer->path);
+	if (status)
+		unlink(writer->temporary);
 	release(writer);
 	return status;
 }
@@ -180,4 +244,36 @@ void file_abandon(struct file_writer *writer)
 	fclose(writer->stream);
 	unlink(writer->temporary);
 	release(writer);
+}
+
+static bool is_part(const char *file, const char *name, size_t length)
+{
+	size_t end = strlen(file);
+
+	return end > length + strlen(PART) && !strncmp(file, name, length) &&
+	       file[length] == '.' && !strcmp(file + end - strlen(PART), PART);
+}
+
+/* Its writer lives as long as it holds the lock. */
+static void remove_abandoned(int directory, const char *file)
+{
+	int fd = openat(directory, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		unlinkat(directory, file, 0);
+	close(fd);
+}
+
+void file_sweep(const char *directory, const char *name, size_t length)
+{
+	DIR *entries = opendir(directory);
+	const struct dirent *entry = NULL;
+
+	while (entries && (entry = readdir(entries)))
+		if (is_part(entry->d_name, name, length))
+			remove_abandoned(dirfd(entries), entry->d_name);
+	if (entries)
+		closedir(entries);
 }

@@ -165,6 +165,15 @@ void image_letterbox(const struct image *image, struct nn_shape shape,
 	scale(image, whole, shape, inside, out);
 }
 
+void image_stretch(const struct image *image, struct nn_shape shape,
+		   float *out)
+{
+	struct rectangle whole = { 0, 0, image->width, image->height };
+	struct rectangle all = { 0, 0, shape.width, shape.height };
+
+	scale(image, whole, shape, all, out);
+}
+
 void image_center_square(const struct image *image, struct nn_shape shape,
 			 float *out)
 {

@@ -40,6 +40,10 @@ float image_pixel(const struct image *image, uint32_t x, uint32_t y,
 void image_letterbox(const struct image *image, struct nn_shape shape,
 		     float *out);
 
+/* Scale the whole picture to @shape, whatever its proportions. */
+void image_stretch(const struct image *image, struct nn_shape shape,
+		   float *out);
+
 /* Scale the largest square in the middle of the picture to @shape. */
 void image_center_square(const struct image *image, struct nn_shape shape,
 			 float *out);

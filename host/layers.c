@@ -275,6 +275,7 @@ void layer_read(struct network_layer *layer, struct cfg_section *section,
 					 section->name, index));
 		return;
 	}
+	layer->name = kind->name;
 	layer->spec.kind = kind->kind;
 	kind->read(layer, section);
 	read_common(layer, section);

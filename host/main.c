@@ -6,13 +6,16 @@
  * Exit status: 0 done, 1 it could not be done, 2 it was asked for wrongly,
  * 130 interrupted (work saved).
  */
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "classifier.h"
+#include "json.h"
 #include "message.h"
 #include "options.h"
+#include "report.h"
 #include "tee.h"
 
 static const struct function {
@@ -58,35 +61,87 @@ static int run_function(const struct options *options, struct tee *tee)
 	return no_such_function(options->words[0]);
 }
 
-static int run(int argc, char **argv, struct tee *tee)
+static void put_traffic(struct tee_traffic traffic)
 {
-	struct options options = { 0 };
-	int status = 0;
-
-	if (argc < 2) {
-		message_note("usage: %s <function>", argc ? argv[0] :
-							    "darknetp");
-		return 0;
-	}
-	status = options_parse(&options, argc, argv);
-	return status ? status : run_function(&options, tee);
+	json_unsigned("calls", traffic.calls);
+	json_unsigned("bytes_to_secure", traffic.to_secure);
+	json_unsigned("bytes_from_secure", traffic.from_secure);
 }
 
-int main(int argc, char **argv)
+static void report_commands(const struct tee *tee)
+{
+	uint32_t command = 0;
+
+	json_open_object("commands");
+	for (command = 0; command < TEE_COMMANDS; command++) {
+		struct tee_traffic traffic = tee_traffic(tee, command);
+
+		if (!traffic.calls)
+			continue;
+		json_open_object(tee_command_name(command));
+		put_traffic(traffic);
+		json_close_object();
+	}
+	json_close_object();
+}
+
+/* @tee: NULL if there is no session */
+static void report_end(const struct tee *tee, int status, double start)
+{
+	json_begin("end");
+	json_unsigned("status", (uint64_t)status);
+	json_double("seconds", report_clock() - start);
+	if (tee) {
+		put_traffic(tee_total_traffic(tee));
+		report_commands(tee);
+	}
+	json_end();
+}
+
+static int run_in(const struct options *options, struct tee *tee, bool usage)
+{
+	int status = 0;
+
+	printf("Begin darknet\n");
+	if (usage)
+		message_note("usage: %s <function>", options->program);
+	else
+		status = run_function(options, tee);
+	if (fflush(stdout) && !status)
+		status = message_failed("standard output could not be written");
+	return status;
+}
+
+/* The session comes first, as in Darknetz, even to tell the usage. */
+static int run(const struct options *options, bool usage, double start)
 {
 	struct tee *tee = NULL;
 	int status = 0;
 
-	/* Lines reach a pipe or a log as they are printed. */
-	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	printf("Prepare session with the TA\n");
 	status = tee_open(&tee);
-	if (status)
-		return status;
-	printf("Begin darknet\n");
-	status = run(argc, argv, tee);
-	tee_close(tee);
-	if (fflush(stdout) && !status)
-		status = message_failed("standard output could not be written");
+	if (!status)
+		status = run_in(options, tee, usage);
+	report_end(tee, status, start);
+	if (tee)
+		tee_close(tee);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { 0 };
+	double start = report_clock();
+	int status = 0;
+
+	/* Lines reach a pipe or a log as they are printed. */
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	/* A file that may not grow is an error to tell, not an end. */
+	signal(SIGXFSZ, SIG_IGN);
+	status = options_parse(&options, argc, argv);
+	if (!status)
+		status = json_open(options.json);
+	if (!status)
+		status = json_close(run(&options, argc < 2, start));
 	return status;
 }

@@ -4,7 +4,7 @@
  *
  * Functions that can fail return an exit status: 0, or one of those below. The
  * function that knows what happened prints the message; everyone above it just
- * hands the status on.
+ * hands the status on. Messages are events of the JSON stream, too (json.h).
  */
 #ifndef MESSAGE_H
 #define MESSAGE_H

@@ -23,6 +23,7 @@ struct network_augmentation {
 };
 
 struct network_layer {
+	const char *name;		/* of its kind, as in a cfg file */
 	struct nn_layer_spec spec;
 	struct nn_shape input, output;	/* of one sample */
 	unsigned int line;		/* in the cfg file */

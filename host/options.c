@@ -7,23 +7,25 @@
 #include "options.h"
 
 #define RESULTS_DIRECTORY "/media/results"
+#define CHECKPOINT_EVERY 1000
 
 enum flag_kind {
 	FLAG_COUNT,		/* a uint32_t */
 	FLAG_SPLIT,
 	FLAG_SEED,
 	FLAG_ITERATIONS,
-	FLAG_RESULTS,
+	FLAG_TEXT,		/* a const char * */
 	FLAG_CLEAR,
 	FLAG_NO_EFFECT,		/* alone, about GPUs */
 	FLAG_NO_EFFECT_VALUE,	/* with a value, about GPUs */
-	FLAG_UNSUPPORTED,
+	FLAG_NOISE,		/* Darknetz's, not here; as the next one */
+	FLAG_CAMERA,
 };
 
 struct flag {
 	const char *name;
 	enum flag_kind kind;
-	size_t offset;		/* of the uint32_t in struct options */
+	size_t offset;		/* of the value in struct options */
 };
 
 static const struct flag flags[] = {
@@ -33,23 +35,29 @@ static const struct flag flags[] = {
 	{ "-pp_end", FLAG_COUNT, offsetof(struct options, pp_end) },
 	{ "-t", FLAG_COUNT, offsetof(struct options, top) },
 	{ "-batch", FLAG_COUNT, offsetof(struct options, batch) },
+	{ "-checkpoint", FLAG_COUNT, offsetof(struct options, checkpoint) },
 	{ "-ss", FLAG_SPLIT, 0 },
 	{ "-seed", FLAG_SEED, 0 },
 	{ "-iterations", FLAG_ITERATIONS, 0 },
-	{ "-results", FLAG_RESULTS, 0 },
+	{ "-results", FLAG_TEXT, offsetof(struct options, results) },
+	{ "-list", FLAG_TEXT, offsetof(struct options, list) },
+	{ "-json", FLAG_TEXT, offsetof(struct options, json) },
 	{ "-clear", FLAG_CLEAR, 0 },
 	{ "-nogpu", FLAG_NO_EFFECT, 0 },
 	{ "-gpus", FLAG_NO_EFFECT_VALUE, 0 },
 	{ "-i", FLAG_NO_EFFECT_VALUE, 0 },
-	{ "-dp", FLAG_UNSUPPORTED, 0 },
-	{ "-c", FLAG_UNSUPPORTED, 0 },
+	{ "-dp", FLAG_NOISE, 0 },
+	{ "-c", FLAG_CAMERA, 0 },
 };
+#define N_FLAGS (sizeof(flags) / sizeof(flags[0]))
+
+_Static_assert(N_FLAGS <= 32, "a bit for each");
 
 static const struct flag *find_flag(const char *name)
 {
 	size_t i = 0;
 
-	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+	for (i = 0; i < N_FLAGS; i++)
 		if (!strcmp(flags[i].name, name))
 			return &flags[i];
 	return NULL;
@@ -109,6 +117,18 @@ static int set_iterations(struct options *options, const struct flag *flag,
 	return status;
 }
 
+static int set_text(struct options *options, const struct flag *flag,
+		    const char *text)
+{
+	const char **member =
+		(const char **)(void *)((char *)options + flag->offset);
+
+	if (*text == '\0' || find_flag(text))
+		return message_refused("%s needs a value", flag->name);
+	*member = text;
+	return 0;
+}
+
 /* @text: the value of a flag that has one. */
 static int set_flag(struct options *options, const struct flag *flag,
 		    const char *text)
@@ -122,29 +142,35 @@ static int set_flag(struct options *options, const struct flag *flag,
 		return set_seed(options, flag, text);
 	case FLAG_ITERATIONS:
 		return set_iterations(options, flag, text);
-	case FLAG_RESULTS:
-		options->results = text;
-		return 0;
+	case FLAG_TEXT:
+		return set_text(options, flag, text);
 	case FLAG_CLEAR:
 		options->clear = true;
 		return 0;
 	case FLAG_NO_EFFECT:
 	case FLAG_NO_EFFECT_VALUE:
 		return 0;
-	case FLAG_UNSUPPORTED:
-		break;
+	case FLAG_NOISE:
+		return message_refused("-dp is not supported: gradients are computed without noise in both worlds, so training is not differentially private");
+	case FLAG_CAMERA:
+		return message_refused("-c is not supported: it chooses the camera of demo, gun and threat, which are not here");
 	}
-	return message_refused("%s is not supported by this version",
-			       flag->name);
+	return STATUS_REFUSED;
 }
 
-static int parse_flag(struct options *options, const char *name,
-		      const char *value, bool *value_taken)
+/* @seen: a bit per flag that was given */
+static int parse_flag(struct options *options, uint32_t *seen,
+		      const char *name, const char *value, bool *value_taken)
 {
 	const struct flag *flag = find_flag(name);
+	uint32_t bit = 0;
 
 	if (!flag)
 		return message_refused("unknown flag %s", name);
+	bit = UINT32_C(1) << (flag - flags);
+	if (*seen & bit)
+		return message_refused("%s is given twice", name);
+	*seen |= bit;
 	*value_taken = !stands_alone(flag);
 	if (*value_taken && !value)
 		return message_refused("%s needs a value", name);
@@ -154,6 +180,7 @@ static int parse_flag(struct options *options, const char *name,
 int options_parse(struct options *options, int argc, char **argv)
 {
 	bool flags_ended = false;
+	uint32_t seen = 0;
 	int i = 0;
 
 	*options = (struct options){
@@ -161,6 +188,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		.pp_start_f = OPTIONS_UNSET,
 		.pp_f_only = OPTIONS_UNSET,
 		.pp_end = OPTIONS_UNSET,
+		.checkpoint = CHECKPOINT_EVERY,
 		.results = RESULTS_DIRECTORY,
 		.program = argc ? argv[0] : "darknetp",
 		.words = argv,
@@ -177,7 +205,7 @@ int options_parse(struct options *options, int argc, char **argv)
 			flags_ended = true;
 			continue;
 		}
-		status = parse_flag(options, argv[i],
+		status = parse_flag(options, &seen, argv[i],
 				    i + 1 < argc ? argv[i + 1] : NULL,
 				    &value_taken);
 		if (status)

@@ -31,7 +31,10 @@ struct options {
 	bool seeded;
 	uint64_t seed;
 	uint64_t iterations;	/* stop after so many batches; 0: no limit */
+	uint32_t checkpoint;	/* batches between two checkpoints; 0: none */
 	const char *results;	/* directory of the result files */
+	const char *list;	/* predict: file with paths of images, or NULL */
+	const char *json;	/* where the JSON line stream goes, or NULL */
 	const char *program;	/* argv[0] as typed */
 	char **words;		/* positional words, function first */
 	int n_words;
@@ -39,7 +42,7 @@ struct options {
 
 /*
  * Parse @argv and move its positional words to the front of it. Unknown flags,
- * missing values and junk numbers are refused.
+ * flags given twice, missing values and junk numbers are refused.
  */
 int options_parse(struct options *options, int argc, char **argv);
 

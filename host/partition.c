@@ -87,3 +87,15 @@ bool partition_holds(const struct partition *partition, uint32_t index)
 	return partition->secure && index >= partition->start &&
 	       index <= partition->end;
 }
+
+bool partition_hides(const struct partition *partition,
+		     const struct network *network)
+{
+	uint32_t i = 0;
+
+	for (i = 0; i < network->n_layers; i++)
+		if (network->layers[i].spec.kind == NN_SOFTMAX &&
+		    partition_holds(partition, i))
+			return true;
+	return false;
+}

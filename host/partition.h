@@ -35,4 +35,11 @@ int partition_freeze(struct partition *partition, const struct options *options,
 /* Is layer @index in the secure world? */
 bool partition_holds(const struct partition *partition, uint32_t index);
 
+/*
+ * Predicting: does the secure world tell only the first class? It does where it
+ * has a softmax; see DARKNETP_CMD_FORWARD of darknetp_ta.h.
+ */
+bool partition_hides(const struct partition *partition,
+		     const struct network *network);
+
 #endif /* PARTITION_H */

@@ -43,35 +43,39 @@ static char *result_path(const struct options *options, const char *what,
 	return NULL;
 }
 
-static void open_file(struct report *report, const char *path,
-		      const char *mode)
+static void open_file(struct report *report, const char *mode)
 {
-	if (file_make_parents(path))
-		report->file = fopen(path, mode);
+	if (file_make_parents(report->path))
+		report->file = fopen(report->path, mode);
 	if (!report->file)
 		message_note("no result file: %s: %s; results are printed only",
-			     path, strerror(errno));
+			     report->path, strerror(errno));
 }
 
 int report_open(struct report *report, const struct options *options,
 		const char *what, const char *cfg_path)
 {
-	char *path = result_path(options, what, cfg_path);
-
-	*report = (struct report){ 0 };
-	if (!path)
+	*report = (struct report){
+		.path = result_path(options, what, cfg_path),
+	};
+	if (!report->path)
 		return STATUS_FAILED;
-	open_file(report, path, strcmp(what, "train") ? "a" : "w");
-	printf("output file: %s\n", path);
-	free(path);
+	open_file(report, strcmp(what, "train") ? "a" : "w");
+	printf("output file: %s\n", report->path);
 	return 0;
 }
 
-void report_close(struct report *report)
+int report_close(struct report *report, int status)
 {
+	bool failed = report->file && ferror(report->file);
+
 	if (report->file)
-		fclose(report->file);
-	report->file = NULL;
+		failed |= fclose(report->file) != 0;
+	if (failed)
+		message_failed("cannot write all results to %s", report->path);
+	free(report->path);
+	*report = (struct report){ 0 };
+	return failed && !status ? STATUS_FAILED : status;
 }
 
 void report_print(struct report *report, FILE *console, const char *format, ...)

@@ -22,6 +22,7 @@ void report_layers(const struct network *network,
 /* Lines that go to the console and into a result file. */
 struct report {
 	FILE *file;		/* NULL: it could not be made */
+	char *path;
 	struct rusage start;	/* what report_usage() counts from */
 };
 
@@ -33,7 +34,9 @@ struct report {
  */
 int report_open(struct report *report, const struct options *options,
 		const char *what, const char *cfg_path);
-void report_close(struct report *report);
+
+/* Return @status, but STATUS_FAILED for 0 if the file could not be written. */
+int report_close(struct report *report, int status);
 
 /* Print to @console and into the file. */
 void report_print(struct report *report, FILE *console, const char *format, ...)

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "checkpoint.h"
+#include "json.h"
 #include "message.h"
 #include "report.h"
 #include "run.h"
@@ -9,6 +11,7 @@
 
 /* Positional words: classifier VERB DATA CFG WEIGHTS. */
 enum {
+	WORD_VERB = 1,
 	WORD_DATA = 2,
 	WORD_CFG = 3,
 	WORD_WEIGHTS = 4,
@@ -71,11 +74,52 @@ static int load_weights(struct run *run)
 	return status;
 }
 
+static int find_checkpoint(struct run *run)
+{
+	if (!run->weights_path || run->options->clear)
+		return 0;
+	return checkpoint_find(run->weights_path, run->options->split,
+			       &run->state, &run->resumed);
+}
+
+/* After the weights: what makes the continuation identical. */
+static int load_checkpoint(struct run *run)
+{
+	int status = 0;
+
+	if (!run->resumed)
+		return 0;
+	/* The state names its weights, so only a forged one gets here. */
+	if (run->state.seen != run->seen)
+		return message_failed("%s.state has seen %llu images, but its weights %llu",
+				      run->weights_path,
+				      (unsigned long long)run->state.seen,
+				      (unsigned long long)run->seen);
+	status = checkpoint_load_momentum(&run->chain, run->weights_path);
+	if (!status)
+		message_note("going on from the checkpoint, with momentum and average loss of %s.state",
+			     run->weights_path);
+	if (!status && run->state.batch != run->network.batch)
+		message_note("the checkpoint was trained with batches of %u images, now there are %u: it does not go on identically",
+			     run->state.batch, run->network.batch);
+	return status;
+}
+
 static int choose_seed(struct run *run)
 {
-	if (!run->options->seeded)
+	const struct options *options = run->options;
+	bool known = run->resumed && run->state.seeded;
+
+	if (known && options->seeded && options->seed != run->state.seed)
+		message_note("-seed %llu replaces %llu of the checkpoint: it does not go on identically",
+			     (unsigned long long)options->seed,
+			     (unsigned long long)run->state.seed);
+	if (options->seeded)
+		seed_from_number(&run->seed, options->seed);
+	else if (known)
+		seed_from_number(&run->seed, run->state.seed);
+	else
 		return seed_from_system(&run->seed);
-	seed_from_number(&run->seed, run->options->seed);
 	return 0;
 }
 
@@ -91,6 +135,8 @@ static int prepare(struct run *run, struct tee *tee, bool train)
 	if (!status && train)
 		status = partition_freeze(&run->partition, run->options,
 					  &run->network);
+	if (!status && train)
+		status = find_checkpoint(run);
 	if (!status)
 		status = choose_seed(run);
 	if (status)
@@ -98,6 +144,74 @@ static int prepare(struct run *run, struct tee *tee, bool train)
 	report_layers(&run->network, &run->partition);
 	return chain_build(&run->chain, &run->network, &run->partition, tee,
 			   &run->seed, train);
+}
+
+static void tell_partition(const struct run *run)
+{
+	if (!run->partition.secure) {
+		json_null("partition");
+		return;
+	}
+	json_open_object("partition");
+	json_unsigned("start", run->partition.start);
+	json_unsigned("end", run->partition.end);
+	json_close_object();
+}
+
+static void tell_layers(const struct run *run)
+{
+	uint32_t i = 0;
+
+	json_open_array("layers");
+	for (i = 0; i < run->network.n_layers; i++) {
+		const struct network_layer *layer = &run->network.layers[i];
+
+		json_open_object(NULL);
+		json_unsigned("index", i);
+		json_string("kind", layer->name);
+		json_string("world", partition_holds(&run->partition, i) ?
+					     "secure" : "normal");
+		json_unsigned("inputs", network_floats(layer->input));
+		json_unsigned("outputs", network_floats(layer->output));
+		json_close_object();
+	}
+	json_close_array();
+}
+
+static void tell_memory(const struct run *run, const struct tee *tee)
+{
+	struct tee_memory memory = tee_last_memory(tee);
+
+	if (!run->partition.secure) {
+		json_null("secure_memory");
+		return;
+	}
+	json_open_object("secure_memory");
+	json_unsigned("needed", memory.needed);
+	json_unsigned("available", memory.available);
+	json_close_object();
+}
+
+/* The event "start" of json.h. */
+static void tell_start(const struct run *run, const struct tee *tee, bool train)
+{
+	json_begin("start");
+	json_unsigned("format", 1);
+	json_unsigned("abi", DARKNETP_TA_ABI);
+	json_string("verb", run->options->words[WORD_VERB]);
+	json_string("data", run->options->words[WORD_DATA]);
+	json_string("network", run->cfg_path);
+	json_string("weights", run->weights_path);
+	tell_partition(run);
+	json_unsigned("frozen", run->partition.frozen);
+	json_unsigned("batch", train ? run->network.batch : 1);
+	json_unsigned("subdivisions", train ? run->network.subdivisions : 1);
+	json_unsigned("micro_batch", run->chain.micro_batch);
+	if (run->seed.given)
+		json_unsigned("seed", run->seed.number);
+	tell_layers(run);
+	tell_memory(run, tee);
+	json_end();
 }
 
 int run_open(struct run *run, const struct options *options, struct tee *tee,
@@ -121,8 +235,12 @@ int run_open(struct run *run, const struct options *options, struct tee *tee,
 		status = prepare(run, tee, train);
 	if (!status)
 		status = load_weights(run);
+	if (!status)
+		status = load_checkpoint(run);
 	if (status)
 		run_close(run);
+	else
+		tell_start(run, tee, train);
 	return status;
 }
 

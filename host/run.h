@@ -17,6 +17,7 @@
 #include "options.h"
 #include "partition.h"
 #include "seed.h"
+#include "state.h"
 #include "tee.h"
 
 struct run {
@@ -26,6 +27,8 @@ struct run {
 	struct data data;
 	struct network network;
 	struct partition partition;
+	bool resumed;			/* training goes on from a checkpoint */
+	struct state state;		/* its state */
 	struct seed seed;
 	struct chain chain;
 	uint64_t seen;			/* images the weights were trained on */

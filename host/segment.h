@@ -44,13 +44,15 @@ struct segment_world {
 			const struct segment_step *step, const float *input,
 			const float *truth, const float *output_delta,
 			const float **input_delta);
-	/* @layer counts in the whole network; values go to or come from @first on. */
-	int (*load)(struct segment *segment, uint32_t layer,
-		    enum nn_tensor_kind kind, uint32_t first,
-		    const float *values, uint32_t count);
-	int (*save)(struct segment *segment, uint32_t layer,
-		    enum nn_tensor_kind kind, uint32_t first, float *values,
-		    uint32_t count);
+	/*
+	 * @layer counts in the whole network; values go to or come from @first
+	 * on. @tensor: enum darknetp_tensor; training and between two batches
+	 * also | DARKNETP_TENSOR_MOMENTUM, for tensors that nn_momentum() has.
+	 */
+	int (*load)(struct segment *segment, uint32_t layer, uint32_t tensor,
+		    uint32_t first, const float *values, uint32_t count);
+	int (*save)(struct segment *segment, uint32_t layer, uint32_t tensor,
+		    uint32_t first, float *values, uint32_t count);
 	void (*release)(struct segment *segment);
 };
 

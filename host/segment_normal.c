@@ -41,25 +41,26 @@ static int backward(struct segment *segment, const struct segment_step *step,
 
 /* Where @count parameters from @first on lie; NULL after a message if nowhere. */
 static float *parameters(struct segment *segment, uint32_t layer,
-			 enum nn_tensor_kind kind, uint32_t first,
-			 uint32_t count)
+			 uint32_t tensor, uint32_t first, uint32_t count)
 {
+	bool momentum = tensor & DARKNETP_TENSOR_MOMENTUM;
+	uint32_t kind = tensor & ~DARKNETP_TENSOR_MOMENTUM;
 	uint32_t available = 0;
-	float *tensor = nn_tensor(segment->net, layer - segment->first, kind,
-				  &available);
+	float *values = (momentum ? nn_momentum : nn_tensor)(
+		segment->net, layer - segment->first,
+		(enum nn_tensor_kind)kind, &available);
 
-	if (tensor && first <= available && count <= available - first)
-		return tensor + first;
-	message_failed("layer %u has no parameters %u to %u of kind %d", layer,
-		       first, first + count, kind);
+	if (values && first <= available && count <= available - first)
+		return values + first;
+	message_failed("layer %u has no parameters %u to %u of kind 0x%x",
+		       layer, first, first + count, tensor);
 	return NULL;
 }
 
-static int load(struct segment *segment, uint32_t layer,
-		enum nn_tensor_kind kind, uint32_t first, const float *values,
-		uint32_t count)
+static int load(struct segment *segment, uint32_t layer, uint32_t tensor,
+		uint32_t first, const float *values, uint32_t count)
 {
-	float *to = parameters(segment, layer, kind, first, count);
+	float *to = parameters(segment, layer, tensor, first, count);
 
 	if (!to)
 		return STATUS_FAILED;
@@ -67,11 +68,10 @@ static int load(struct segment *segment, uint32_t layer,
 	return 0;
 }
 
-static int save(struct segment *segment, uint32_t layer,
-		enum nn_tensor_kind kind, uint32_t first, float *values,
-		uint32_t count)
+static int save(struct segment *segment, uint32_t layer, uint32_t tensor,
+		uint32_t first, float *values, uint32_t count)
 {
-	const float *from = parameters(segment, layer, kind, first, count);
+	const float *from = parameters(segment, layer, tensor, first, count);
 
 	if (!from)
 		return STATUS_FAILED;
@@ -103,14 +103,15 @@ static int make_arena(struct segment *segment, const struct network *network,
 	if (result != NN_OK)
 		return segment_refused(network, segment->first + bad_layer,
 				       nn_strerror(result));
-	/* aligned_alloc() wants whole multiples; a plan never nears SIZE_MAX. */
-	size = (plan.total + NN_ARENA_ALIGNMENT - 1) / NN_ARENA_ALIGNMENT *
-	       NN_ARENA_ALIGNMENT;
-	segment->arena = aligned_alloc(NN_ARENA_ALIGNMENT, size);
+	/* aligned_alloc() wants whole multiples of the alignment: a plan is one. */
+	size = (size_t)plan.total;
+	if (size == plan.total)
+		segment->arena = aligned_alloc(NN_ARENA_ALIGNMENT, size);
 	if (!segment->arena)
-		return message_failed("out of memory: layers %u to %u need %zu bytes",
+		return message_failed("out of memory: layers %u to %u need %llu bytes",
 				      segment->first,
-				      segment->first + segment->count - 1, size);
+				      segment->first + segment->count - 1,
+				      (unsigned long long)plan.total);
 	result = nn_init(&segment->net, spec, segment->arena, size);
 	if (result != NN_OK)
 		return message_failed("layers %u to %u: %s", segment->first,

@@ -88,17 +88,16 @@ static int backward(struct segment *segment, const struct segment_step *step,
 }
 
 static int load(struct segment *segment, uint32_t layer,
-		enum nn_tensor_kind kind, uint32_t first, const float *values,
+		uint32_t tensor, uint32_t first, const float *values,
 		uint32_t count)
 {
-	return tee_tensor_load(segment->tee, layer, kind, first, values, count);
+	return tee_tensor_load(segment->tee, layer, tensor, first, values, count);
 }
 
 static int save(struct segment *segment, uint32_t layer,
-		enum nn_tensor_kind kind, uint32_t first, float *values,
-		uint32_t count)
+		uint32_t tensor, uint32_t first, float *values, uint32_t count)
 {
-	return tee_tensor_save(segment->tee, layer, kind, first, values, count);
+	return tee_tensor_save(segment->tee, layer, tensor, first, values, count);
 }
 
 static void release(struct segment *segment)
@@ -117,7 +116,7 @@ static const struct segment_world secure_world = {
 
 static struct darknetp_layer describe(const struct nn_layer_spec *spec)
 {
-	return (struct darknetp_layer){
+	struct darknetp_layer layer = {
 		.kind = spec->kind,
 		.activation = spec->activation,
 		.cost = spec->cost,
@@ -133,7 +132,15 @@ static struct darknetp_layer describe(const struct nn_layer_spec *spec)
 		.temperature = spec->temperature,
 		.scale = spec->scale,
 		.learning_rate = spec->learning_rate,
+		.alpha = spec->alpha,
+		.beta = spec->beta,
+		.n_sources = spec->n_sources,
 	};
+	uint32_t i = 0;
+
+	for (i = 0; i < spec->n_sources; i++)
+		layer.sources[i] = spec->sources[i];
+	return layer;
 }
 
 static struct darknetp_model describe_model(const struct segment *segment,

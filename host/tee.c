@@ -8,14 +8,28 @@
 #include "tee.h"
 
 _Static_assert(sizeof(struct darknetp_model) == 48, "layout of the contract");
-_Static_assert(sizeof(struct darknetp_layer) == 64, "layout of the contract");
+_Static_assert(sizeof(struct darknetp_layer) == 112, "layout of the contract");
 _Static_assert(sizeof(struct darknetp_step) == 40, "layout of the contract");
+_Static_assert(DARKNETP_CMD_TRAIN == TEE_COMMANDS - 1, "all commands counted");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "requests are sent as they lie in memory");
+
+/* By enum darknetp_command. */
+static const char *const command_names[TEE_COMMANDS] = {
+	[DARKNETP_CMD_VERSION] = "version",
+	[DARKNETP_CMD_BUILD] = "build",
+	[DARKNETP_CMD_TENSOR_LOAD] = "tensor_load",
+	[DARKNETP_CMD_TENSOR_SAVE] = "tensor_save",
+	[DARKNETP_CMD_FORWARD] = "forward",
+	[DARKNETP_CMD_BACKWARD] = "backward",
+	[DARKNETP_CMD_TRAIN] = "train",
+};
 
 struct tee {
 	TEEC_Context context;
 	TEEC_Session session;
+	struct tee_memory memory;	/* of the last model */
+	struct tee_traffic traffic[TEE_COMMANDS];
 };
 
 /* ---- Failures ---- */
@@ -113,6 +127,59 @@ void tee_close(struct tee *tee)
 	free(tee);
 }
 
+/* ---- Traffic ---- */
+
+struct tee_memory tee_last_memory(const struct tee *tee)
+{
+	return tee->memory;
+}
+
+struct tee_traffic tee_traffic(const struct tee *tee, uint32_t command)
+{
+	return tee->traffic[command];
+}
+
+struct tee_traffic tee_total_traffic(const struct tee *tee)
+{
+	struct tee_traffic total = { 0 };
+	uint32_t command = 0;
+
+	for (command = 0; command < TEE_COMMANDS; command++) {
+		total.calls += tee->traffic[command].calls;
+		total.to_secure += tee->traffic[command].to_secure;
+		total.from_secure += tee->traffic[command].from_secure;
+	}
+	return total;
+}
+
+const char *tee_command_name(uint32_t command)
+{
+	return command_names[command];
+}
+
+static void count_call(struct tee_traffic *traffic, const TEEC_Operation *op)
+{
+	uint32_t i = 0;
+
+	traffic->calls++;
+	for (i = 0; i < TEEC_CONFIG_PAYLOAD_REF_COUNT; i++) {
+		uint32_t type = TEEC_PARAM_TYPE_GET(op->paramTypes, i);
+
+		if (type == TEEC_MEMREF_TEMP_INPUT)
+			traffic->to_secure += op->params[i].tmpref.size;
+		else if (type == TEEC_MEMREF_TEMP_OUTPUT)
+			traffic->from_secure += op->params[i].tmpref.size;
+	}
+}
+
+/* All commands go through here. */
+static TEEC_Result invoke(struct tee *tee, uint32_t command, TEEC_Operation *op,
+			  uint32_t *origin)
+{
+	count_call(&tee->traffic[command], op);
+	return TEEC_InvokeCommand(&tee->session, command, op, origin);
+}
+
 /* ---- Commands ---- */
 
 static uint32_t type_of(struct tee_floats floats, uint32_t direction)
@@ -136,9 +203,7 @@ int tee_check_version(struct tee *tee)
 					       TEEC_NONE),
 	};
 	uint32_t origin = 0;
-	TEEC_Result result = TEEC_InvokeCommand(&tee->session,
-						DARKNETP_CMD_VERSION, &op,
-						&origin);
+	TEEC_Result result = invoke(tee, DARKNETP_CMD_VERSION, &op, &origin);
 
 	if (result != TEEC_SUCCESS) {
 		command_failed("version", result, origin);
@@ -192,14 +257,14 @@ int tee_build(struct tee *tee, const struct darknetp_model *model,
 	if (!request)
 		return message_no_memory("the description of the partition");
 	op.params[0].tmpref = (TEEC_TempMemoryReference){ request, size };
-	result = TEEC_InvokeCommand(&tee->session, DARKNETP_CMD_BUILD, &op,
-				    &origin);
+	result = invoke(tee, DARKNETP_CMD_BUILD, &op, &origin);
 	free(request);
 	*memory = (struct tee_memory){
 		.needed = op.params[1].value.a,
 		.available = op.params[1].value.b,
 		.fits = result == TEEC_SUCCESS,
 	};
+	tee->memory = *memory;
 	if (result == TEEC_SUCCESS)
 		return 0;
 	/* Without numbers it is not the model that found no memory. */
@@ -240,7 +305,7 @@ static int move_tensor(struct tee *tee, uint32_t command, uint32_t layer,
 	op.params[0].value = (TEEC_Value){ layer, tensor };
 	op.params[1].value = (TEEC_Value){ first, 0 };
 	op.params[2].tmpref = reference(values);
-	result = TEEC_InvokeCommand(&tee->session, command, &op, &origin);
+	result = invoke(tee, command, &op, &origin);
 	if (result != TEEC_SUCCESS)
 		return command_failed(load ? "TRANS_WEI" : "SAVE_WEI", result,
 				      origin);
@@ -275,7 +340,7 @@ static int run_step(struct tee *tee, const char *tag, uint32_t command,
 		(TEEC_TempMemoryReference){ &step, sizeof(step) };
 	for (i = 0; i < 3; i++)
 		op.params[1 + i].tmpref = reference(floats[i]);
-	result = TEEC_InvokeCommand(&tee->session, command, &op, &origin);
+	result = invoke(tee, command, &op, &origin);
 	if (result != TEEC_SUCCESS)
 		return command_failed(tag, result, origin);
 	return 0;

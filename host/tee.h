@@ -16,12 +16,22 @@
 
 #include "darknetp_ta.h"
 
+/* Commands of the interface, numbered from 0. */
+#define TEE_COMMANDS 7u
+
 struct tee;
 
 /* Bytes of the TA's heap. */
 struct tee_memory {
 	uint32_t needed, available;
 	bool fits;
+};
+
+/* What went between the worlds since tee_open(). */
+struct tee_traffic {
+	uint64_t calls;		/* commands: world switches there and back */
+	uint64_t to_secure;	/* bytes in memory references */
+	uint64_t from_secure;
 };
 
 /* A run of floats in normal memory, made by tee_input() or tee_output(). */
@@ -46,6 +56,14 @@ static inline struct tee_floats tee_output(float *at, size_t count)
 /* Connect and open a session; on success the caller ends with tee_close(). */
 int tee_open(struct tee **tee);
 void tee_close(struct tee *tee);
+
+/* Heap that the model built last needed, and the TA's; zeros without one. */
+struct tee_memory tee_last_memory(const struct tee *tee);
+
+/* Traffic of command @command, as in darknetp_ta.h, and its name ("forward"). */
+struct tee_traffic tee_traffic(const struct tee *tee, uint32_t command);
+struct tee_traffic tee_total_traffic(const struct tee *tee);
+const char *tee_command_name(uint32_t command);
 
 /* Check that the TA speaks our version of darknetp_ta.h. */
 int tee_check_version(struct tee *tee);

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "checkpoint.h"
 #include "classifier.h"
 #include "dataset.h"
 #include "files.h"
+#include "json.h"
 #include "message.h"
 #include "report.h"
 #include "run.h"
 #include "weights.h"
-
-/* Batches between two checkpoints. */
-#define CHECKPOINT_EVERY 1000
 
 struct training {
 	struct run run;
@@ -22,11 +23,14 @@ struct training {
 	struct report report;
 	char *weights_path;	/* where the trained weights go */
 	char *backup_path;	/* where checkpoints go */
-	uint64_t max_batches;	/* 0: no end */
+	char *state_path;	/* and their state */
+	uint64_t cfg_batches;	/* max_batches of the cfg */
+	uint64_t max_batches;	/* where this run ends; 0: nowhere */
 	float *inputs;		/* (batch, inputs) */
 	float *truths;		/* (batch, classes) */
 	double average;		/* of the loss */
 	bool started;		/* there was a loss */
+	bool loss_here;		/* the normal world owns one */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -157,6 +161,28 @@ static int train_batch(struct training *t, uint64_t iteration, double *loss)
 	return status;
 }
 
+static void tell_loss(const struct training *t, const char *key, double loss)
+{
+	if (t->loss_here)
+		json_double(key, loss);
+	else
+		json_null(key);
+}
+
+static void tell_batch(const struct training *t, double loss, double seconds,
+		       double load_seconds)
+{
+	json_begin("iteration");
+	json_unsigned("n", batch_number(t));
+	tell_loss(t, "loss", loss);
+	tell_loss(t, "average", t->average);
+	json_float("rate", rate_now(t));
+	json_double("seconds", seconds);
+	json_double("load_seconds", load_seconds);
+	json_unsigned("images", t->run.seen);
+	json_end();
+}
+
 static void print_batch(struct training *t, double loss, double seconds)
 {
 	report_print(&t->report, stdout,
@@ -172,6 +198,8 @@ static int run_batch(struct training *t)
 {
 	uint64_t iteration = batch_number(t);
 	double start = report_clock();
+	double loaded = 0.0;
+	double trained = 0.0;
 	double loss = 0.0;
 	int status = 0;
 
@@ -179,27 +207,90 @@ static int run_batch(struct training *t)
 	status = draw_batch(t, iteration);
 	if (status)
 		return status;
-	printf("Loaded: %f seconds\n", report_clock() - start);
-	start = report_clock();
+	loaded = report_clock();
+	printf("Loaded: %f seconds\n", loaded - start);
 	status = train_batch(t, iteration, &loss);
 	if (status)
 		return status;
+	trained = report_clock();
 	t->average = t->started ? 0.9 * t->average + 0.1 * loss : loss;
 	t->started = true;
-	print_batch(t, loss, report_clock() - start);
+	print_batch(t, loss, trained - loaded);
+	tell_batch(t, loss, trained - loaded, loaded - start);
 	return 0;
 }
 
 /* ---- The run ---- */
 
-static int save(struct training *t, const char *path)
+static void announce_saving(const struct training *t, const char *path)
 {
 	message_note("%s weights to %s",
 		     t->run.options->split == SPLIT_NEVER ? "Saving" :
 							    "Separately saving",
 		     path);
-	return weights_save(&t->run.chain, path, t->run.options->split,
-			    t->run.seen);
+}
+
+/* The event "saved" of json.h; @state: path of the state file, or NULL. */
+static void tell_saved(const struct training *t, const char *path,
+		       const char *state)
+{
+	char *files[WEIGHTS_FILES] = { NULL };
+	bool split = t->run.options->split != SPLIT_NEVER;
+	uint32_t i = 0;
+
+	weights_files(path, split, files);
+	json_begin("saved");
+	json_string("kind", state ? "checkpoint" : "weights");
+	json_string("path", path);
+	json_open_array("files");
+	for (i = 0; i < WEIGHTS_FILES; i++) {
+		if (files[i])
+			json_string(NULL, files[i]);
+		free(files[i]);
+	}
+	if (state)
+		json_string(NULL, state);
+	json_close_array();
+	json_end();
+}
+
+static int save_weights(struct training *t)
+{
+	int status = 0;
+
+	announce_saving(t, t->weights_path);
+	status = weights_save(&t->run.chain, t->weights_path, t->run.options->split,
+			      t->run.seen);
+	if (!status)
+		tell_saved(t, t->weights_path, NULL);
+	return status;
+}
+
+static struct state state_now(const struct training *t)
+{
+	return (struct state){
+		.batch = t->run.network.batch,
+		.seen = t->run.seen,
+		.seeded = t->run.seed.given,
+		.seed = t->run.seed.number,
+		.cfg_end = t->cfg_batches,
+		.end = t->max_batches,
+		.started = t->started,
+		.average = t->average,
+	};
+}
+
+static int save_checkpoint(struct training *t)
+{
+	struct state state = state_now(t);
+	int status = 0;
+
+	announce_saving(t, t->backup_path);
+	status = checkpoint_save(&t->run.chain, t->backup_path,
+				 t->run.options->split, &state);
+	if (!status)
+		tell_saved(t, t->backup_path, t->state_path);
+	return status;
 }
 
 static bool wants_more(const struct training *t, uint64_t done)
@@ -210,23 +301,45 @@ static bool wants_more(const struct training *t, uint64_t done)
 	       (!t->max_batches || batch_number(t) < t->max_batches);
 }
 
+static bool checkpoint_is_due(const struct training *t)
+{
+	uint32_t every = t->run.options->checkpoint;
+
+	return every && batch_number(t) % every == 0;
+}
+
+static int save_interrupted(struct training *t)
+{
+	int status = save_checkpoint(t);
+
+	if (status)
+		return status;
+	message_note("interrupted after batch %llu; to go on, give %s as weights%s",
+		     (unsigned long long)batch_number(t), t->backup_path,
+		     t->run.options->split == SPLIT_NEVER ? "" : " and -ss 1");
+	return STATUS_INTERRUPTED;
+}
+
+/*
+ * A checkpoint that cannot be saved ends nothing, as there may be room for the
+ * next one; but it is not forgotten.
+ */
 static int train(struct training *t)
 {
 	uint64_t done = 0;
+	bool missed = false;	/* a checkpoint */
 	int status = 0;
 
 	while (!status && wants_more(t, done)) {
 		status = run_batch(t);
 		done++;
-		if (!status && batch_number(t) % CHECKPOINT_EVERY == 0)
-			status = save(t, t->backup_path);
+		if (!status && checkpoint_is_due(t))
+			missed |= save_checkpoint(t) != 0;
 	}
-	if (status || !interrupted)
-		return status ? status : save(t, t->weights_path);
-	status = save(t, t->backup_path);
-	message_note("interrupted after batch %llu; to go on, give %s as weights",
-		     (unsigned long long)batch_number(t), t->backup_path);
-	return status ? status : STATUS_INTERRUPTED;
+	if (status)
+		return status;
+	status = interrupted ? save_interrupted(t) : save_weights(t);
+	return !status && missed ? STATUS_FAILED : status;
 }
 
 /* The cfg file's name without directories and endings, as in "a/net.cfg". */
@@ -251,13 +364,32 @@ static int make_paths(struct training *t)
 	if (asprintf(&t->backup_path, "%s/%.*s.backup", directory, length,
 		     name) < 0)
 		t->backup_path = NULL;
-	if (!t->weights_path || !t->backup_path)
+	if (asprintf(&t->state_path, "%s/%.*s.backup.state", directory, length,
+		     name) < 0)
+		t->state_path = NULL;
+	if (!t->weights_path || !t->backup_path || !t->state_path)
 		return message_no_memory("paths");
 	/* Better now than after hours of training. */
 	if (!file_make_parents(t->weights_path))
 		return message_failed("cannot make the backup directory %s of %s",
 				      directory, t->run.data.cfg.path);
+	if (access(directory, W_OK | X_OK))
+		return message_failed("cannot write into the backup directory %s of %s: %s",
+				      directory, t->run.data.cfg.path,
+				      strerror(errno));
+	file_sweep(directory, name, (size_t)length);
 	return 0;
+}
+
+static bool owns_loss_here(const struct run *run)
+{
+	uint32_t i = 0;
+
+	for (i = 0; i < run->network.n_layers; i++)
+		if (network_owns_loss(&run->network.layers[i]) &&
+		    !partition_holds(&run->partition, i))
+			return true;
+	return false;
 }
 
 static int make_buffers(struct training *t)
@@ -274,14 +406,38 @@ static int make_buffers(struct training *t)
 	return 0;
 }
 
-/* A run that was complete already is trained for as long again. */
+/*
+ * A checkpoint ends where its run would have, even if that is at once. From
+ * other weights of a complete run, training is as long again.
+ */
 static void choose_end(struct training *t)
 {
-	t->max_batches = t->run.network.schedule.max_batches;
-	if (t->max_batches && batch_number(t) >= t->max_batches)
-		t->max_batches += batch_number(t);
+	const struct state *state = &t->run.state;
+	uint64_t batch = batch_number(t);
+
+	t->cfg_batches = t->run.network.schedule.max_batches;
+	t->max_batches = t->cfg_batches;
+	if (t->run.resumed && state->cfg_end == t->cfg_batches)
+		t->max_batches = state->end;
+	else if (t->max_batches && batch >= t->max_batches)
+		t->max_batches += batch;
+	if (t->max_batches && batch >= t->max_batches)
+		message_note("the checkpoint is from the end of its training: only the weights are saved; to train for as long again, start from those");
 	/* Some policies end there, too. */
 	t->run.network.schedule.max_batches = t->max_batches;
+}
+
+static void take_state(struct training *t)
+{
+	const struct state *state = &t->run.state;
+
+	if (!t->run.resumed)
+		return;
+	t->started = state->started;
+	t->average = state->average;
+	json_begin("resumed");
+	json_unsigned("n", batch_number(t));
+	json_end();
 }
 
 static int open_training(struct training *t)
@@ -304,17 +460,19 @@ static int open_training(struct training *t)
 	       network->augmentation.max_crop);
 	status = report_open(&t->report, t->run.options, "train",
 			     t->run.cfg_path);
+	t->loss_here = owns_loss_here(&t->run);
 	choose_end(t);
+	take_state(t);
 	printf("current_batch=%llu \n", (unsigned long long)batch_number(t));
 	return status;
 }
 
 static void close_training(struct training *t)
 {
-	report_close(&t->report);
 	dataset_close(&t->dataset);
 	free(t->weights_path);
 	free(t->backup_path);
+	free(t->state_path);
 	free(t->inputs);
 	free(t->truths);
 	run_close(&t->run);
@@ -336,6 +494,7 @@ int train_run(const struct options *options, struct tee *tee)
 	status = open_training(&t);
 	if (!status)
 		status = train(&t);
+	status = report_close(&t.report, status);
 	close_training(&t);
 	return status;
 }

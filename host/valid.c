@@ -4,6 +4,7 @@
 
 #include "classifier.h"
 #include "dataset.h"
+#include "json.h"
 #include "message.h"
 #include "run.h"
 #include "top.h"
@@ -18,21 +19,34 @@ struct validation {
 	uint32_t in_top;	/* images whose class was among the top ones */
 };
 
+static void tell_image(const struct validation *v, uint32_t index, bool in_top)
+{
+	json_begin("validated");
+	json_string("image", v->dataset.paths.lines[index]);
+	json_unsigned("class", v->dataset.classes[index]);
+	json_unsigned("best", v->best[0]);
+	json_bool("in_top", in_top);
+	json_end();
+}
+
 static void count(struct validation *v, uint32_t index, const float *output)
 {
 	uint32_t class = v->dataset.classes[index];
 	uint32_t outputs = run_outputs(&v->run);
-	double images = index + 1;
+	double images = index + 1.0;
+	bool in_top = false;
 	uint32_t i = 0;
 
 	top_choose(output, outputs, v->top, v->best);
-	v->right += v->best[0] == class;
 	for (i = 0; i < v->top; i++)
-		v->in_top += v->best[i] == class;
+		in_top |= v->best[i] == class;
+	v->right += v->best[0] == class;
+	v->in_top += in_top;
 	printf("%s, %u, %f, %f, \n", v->dataset.paths.lines[index], class,
 	       (double)output[0], outputs > 1 ? (double)output[1] : 0.0);
 	printf("%u: top 1: %f, top %u: %f\n", index, v->right / images, v->top,
 	       v->in_top / images);
+	tell_image(v, index, in_top);
 }
 
 static int validate_image(struct validation *v, uint32_t index)
@@ -51,17 +65,28 @@ static int validate_image(struct validation *v, uint32_t index)
 	return status;
 }
 
-static int open_validation(struct validation *v)
+/* Of a hidden output only the first class is known. */
+static uint32_t choose_top(const struct run *run)
 {
-	const struct run *run = &v->run;
-	struct nn_shape shape = run->network.layers[0].input;
 	uint32_t top = run->options->top ? run->options->top : run->data.top;
 
 	if (!top || top > run_outputs(run))
 		top = run_outputs(run);
-	v->top = top;
+	if (top == 1 || !partition_hides(&run->partition, &run->network))
+		return top;
+	message_note("the secure world tells the first class only, so that top %u cannot be counted, going with top 1",
+		     top);
+	return 1;
+}
+
+static int open_validation(struct validation *v)
+{
+	const struct run *run = &v->run;
+	struct nn_shape shape = run->network.layers[0].input;
+
+	v->top = choose_top(run);
 	v->input = calloc(network_floats(shape), sizeof(*v->input));
-	v->best = calloc(top, sizeof(*v->best));
+	v->best = calloc(v->top, sizeof(*v->best));
 	if (!v->input || !v->best)
 		return message_no_memory("an image");
 	return dataset_open(&v->dataset, run->data.valid, &run->data,
@@ -76,6 +101,22 @@ static void close_validation(struct validation *v)
 	run_close(&v->run);
 }
 
+static void report_accuracy(const struct validation *v)
+{
+	uint32_t images = v->dataset.paths.count;
+	double top1 = (double)v->right / images;
+	double topk = (double)v->in_top / images;
+
+	printf("%u images: top 1: %f, top %u: %f\n", images, top1, v->top,
+	       topk);
+	json_begin("accuracy");
+	json_unsigned("images", images);
+	json_unsigned("top", v->top);
+	json_double("top1", top1);
+	json_double("topk", topk);
+	json_end();
+}
+
 int valid_run(const struct options *options, struct tee *tee)
 {
 	struct validation v = { 0 };
@@ -87,6 +128,8 @@ int valid_run(const struct options *options, struct tee *tee)
 	status = open_validation(&v);
 	for (i = 0; !status && i < v.dataset.paths.count; i++)
 		status = validate_image(&v, i);
+	if (!status)
+		report_accuracy(&v);
 	close_validation(&v);
 	return status;
 }

@@ -18,11 +18,6 @@ enum part {
 	PART_SECURE,
 };
 
-struct tensor {
-	enum nn_tensor_kind kind;
-	uint32_t count;		/* floats */
-};
-
 static bool part_holds(const struct chain *chain, enum part part,
 		       uint32_t layer)
 {
@@ -45,9 +40,8 @@ static uint32_t weight_count(const struct network_layer *layer)
 	return (uint32_t)count;
 }
 
-/* The tensors of a layer in the order of the file; return how many. */
-static uint32_t list_tensors(const struct network_layer *layer,
-			     struct tensor tensors[NN_TENSOR_KINDS])
+uint32_t weights_tensors(const struct network_layer *layer,
+			 struct weights_tensor tensors[NN_TENSOR_KINDS])
 {
 	bool connected = layer->spec.kind == NN_CONNECTED;
 	uint32_t outputs = layer->output.channels;
@@ -55,17 +49,17 @@ static uint32_t list_tensors(const struct network_layer *layer,
 
 	if (!connected && layer->spec.kind != NN_CONVOLUTIONAL)
 		return 0;
-	tensors[n++] = (struct tensor){ NN_BIASES, outputs };
+	tensors[n++] = (struct weights_tensor){ NN_BIASES, outputs };
 	if (connected)
-		tensors[n++] = (struct tensor){ NN_WEIGHTS,
+		tensors[n++] = (struct weights_tensor){ NN_WEIGHTS,
 						weight_count(layer) };
 	if (layer->spec.batch_normalize) {
-		tensors[n++] = (struct tensor){ NN_SCALES, outputs };
-		tensors[n++] = (struct tensor){ NN_ROLLING_MEAN, outputs };
-		tensors[n++] = (struct tensor){ NN_ROLLING_VARIANCE, outputs };
+		tensors[n++] = (struct weights_tensor){ NN_SCALES, outputs };
+		tensors[n++] = (struct weights_tensor){ NN_ROLLING_MEAN, outputs };
+		tensors[n++] = (struct weights_tensor){ NN_ROLLING_VARIANCE, outputs };
 	}
 	if (!connected)
-		tensors[n++] = (struct tensor){ NN_WEIGHTS,
+		tensors[n++] = (struct weights_tensor){ NN_WEIGHTS,
 						weight_count(layer) };
 	return n;
 }
@@ -73,13 +67,13 @@ static uint32_t list_tensors(const struct network_layer *layer,
 /* Floats in a file of this part. */
 static uint64_t part_floats(const struct chain *chain, enum part part)
 {
-	struct tensor tensors[NN_TENSOR_KINDS] = { 0 };
+	struct weights_tensor tensors[NN_TENSOR_KINDS] = { 0 };
 	uint64_t floats = 0;
 	uint32_t layer = 0;
 
 	for (layer = 0; layer < chain->network->n_layers; layer++) {
-		uint32_t n = list_tensors(&chain->network->layers[layer],
-					  tensors);
+		uint32_t n = weights_tensors(&chain->network->layers[layer],
+					     tensors);
 
 		while (part_holds(chain, part, layer) && n--)
 			floats += tensors[n].count;
@@ -145,7 +139,7 @@ static int check_size(const struct reader *reader, uint64_t floats,
 }
 
 static int load_plain(struct chain *chain, struct reader *reader,
-		      uint32_t layer, const struct tensor *tensor)
+		      uint32_t layer, const struct weights_tensor *tensor)
 {
 	uint32_t first = 0;
 	int status = 0;
@@ -217,8 +211,8 @@ static int load_layer(struct chain *chain, struct reader *reader,
 		      uint32_t layer)
 {
 	const struct network_layer *at = &chain->network->layers[layer];
-	struct tensor tensors[NN_TENSOR_KINDS] = { 0 };
-	uint32_t n = list_tensors(at, tensors);
+	struct weights_tensor tensors[NN_TENSOR_KINDS] = { 0 };
+	uint32_t n = weights_tensors(at, tensors);
 	uint32_t i = 0;
 	int status = 0;
 
@@ -275,16 +269,25 @@ static int load_file(struct chain *chain, const char *path, enum part part,
 	return status;
 }
 
-/* @path with a suffix, for the caller to free; NULL after a message. */
+/* ---- Split files ---- */
+
+/* @path with a suffix, for the caller to free; NULL without memory. */
 static char *part_path(const char *path, enum part part)
 {
+	static const char *const suffixes[] = {
+		[PART_ALL] = "", [PART_NORMAL] = "_ree", [PART_SECURE] = "_tee",
+	};
 	char *joined = NULL;
 
-	if (asprintf(&joined, "%s%s", path,
-		     part == PART_SECURE ? "_tee" : "_ree") >= 0)
-		return joined;
-	message_no_memory("a path");
-	return NULL;
+	return asprintf(&joined, "%s%s", path, suffixes[part]) < 0 ? NULL :
+								      joined;
+}
+
+bool weights_files(const char *path, bool split, char *files[WEIGHTS_FILES])
+{
+	files[0] = part_path(path, split ? PART_NORMAL : PART_ALL);
+	files[1] = split ? part_path(path, PART_SECURE) : NULL;
+	return files[0] && (files[1] || !split);
 }
 
 static int load_part(struct chain *chain, const char *path, enum part part,
@@ -292,7 +295,7 @@ static int load_part(struct chain *chain, const char *path, enum part part,
 {
 	char *joined = part_path(path, part);
 	int status = joined ? load_file(chain, joined, part, seen) :
-			      STATUS_FAILED;
+			      message_no_memory("a path");
 
 	free(joined);
 	return status;
@@ -319,7 +322,7 @@ int weights_load(struct chain *chain, const char *path,
 /* ---- Saving ---- */
 
 static int save_tensor(struct chain *chain, struct file_writer *writer,
-		       uint32_t layer, const struct tensor *tensor,
+		       uint32_t layer, const struct weights_tensor *tensor,
 		       float *piece)
 {
 	uint32_t first = 0;
@@ -341,14 +344,14 @@ static int save_tensor(struct chain *chain, struct file_writer *writer,
 static int save_layers(struct chain *chain, struct file_writer *writer,
 		       enum part part)
 {
-	struct tensor tensors[NN_TENSOR_KINDS] = { 0 };
+	struct weights_tensor tensors[NN_TENSOR_KINDS] = { 0 };
 	float *piece = malloc(PIECE * sizeof(float));
 	uint32_t layer = 0;
 	int status = piece ? 0 : message_no_memory("weights");
 
 	for (layer = 0; layer < chain->network->n_layers; layer++) {
-		uint32_t n = list_tensors(&chain->network->layers[layer],
-					  tensors);
+		uint32_t n = weights_tensors(&chain->network->layers[layer],
+					     tensors);
 		uint32_t i = 0;
 
 		if (!part_holds(chain, part, layer))
@@ -386,7 +389,7 @@ static int save_part(struct chain *chain, const char *path, enum part part,
 {
 	char *joined = part_path(path, part);
 	int status = joined ? save_file(chain, joined, part, seen) :
-			      STATUS_FAILED;
+			      message_no_memory("a path");
 
 	free(joined);
 	return status;

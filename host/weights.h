@@ -18,10 +18,30 @@
 #ifndef WEIGHTS_H
 #define WEIGHTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "chain.h"
 #include "options.h"
+
+/* A parameter tensor in a file. */
+struct weights_tensor {
+	enum nn_tensor_kind kind;
+	uint32_t count;		/* floats */
+};
+
+/* The tensors of a layer in the order of a file; return how many. */
+uint32_t weights_tensors(const struct network_layer *layer,
+			 struct weights_tensor tensors[NN_TENSOR_KINDS]);
+
+/* The most files that a path stands for. */
+#define WEIGHTS_FILES 2
+
+/*
+ * The files that @path stands for: itself, or split @path_ree and @path_tee.
+ * The caller frees them, and does so too if there is no memory (false).
+ */
+bool weights_files(const char *path, bool split, char *files[WEIGHTS_FILES]);
 
 /*
  * Load @path, or @path_ree and @path_tee for SPLIT_BOTH, into the network.

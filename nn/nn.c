@@ -2,6 +2,8 @@
 /* The dynamics of a segment, and what can be asked about it. */
 #include "nn_internal.h"
 
+#include <string.h>
+
 const char *nn_strerror(enum nn_status status)
 {
 	switch (status) {
@@ -15,6 +17,8 @@ const char *nn_strerror(enum nn_status status)
 		return "the layer is too large";
 	case NN_ERR_ARENA:
 		return "the memory given does not hold the segment";
+	case NN_ERR_SOURCE:
+		return "the layer reads one that is outside of the partition";
 	default:
 		return "unknown status";
 	}
@@ -47,17 +51,32 @@ uint32_t nn_truths(const struct nn_net *net)
 	return net->truths;
 }
 
+static const struct nn_parameter *find_parameter(const struct nn_net *net,
+						 uint32_t layer,
+						 enum nn_tensor_kind kind)
+{
+	if (layer >= net->n_layers || (uint32_t)kind >= NN_TENSOR_KINDS)
+		return NULL;
+	return &net->layers[layer].parameter[kind];
+}
+
 float *nn_tensor(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
 		 uint32_t *count)
 {
-	const struct nn_parameter *parameter = NULL;
+	const struct nn_parameter *parameter = find_parameter(net, layer, kind);
 
-	*count = 0;
-	if (layer >= net->n_layers || (uint32_t)kind >= NN_TENSOR_KINDS)
-		return NULL;
-	parameter = &net->layers[layer].parameter[kind];
-	*count = parameter->count;
-	return parameter->value;
+	*count = parameter ? parameter->count : 0;
+	return parameter ? parameter->value : NULL;
+}
+
+float *nn_momentum(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
+		   uint32_t *count)
+{
+	const struct nn_parameter *parameter = find_parameter(net, layer, kind);
+	float *gradient = parameter ? parameter->gradient : NULL;
+
+	*count = gradient ? parameter->count : 0;
+	return gradient;
 }
 
 const float *nn_output(const struct nn_net *net)
@@ -67,14 +86,22 @@ const float *nn_output(const struct nn_net *net)
 
 float *nn_output_delta(struct nn_net *net)
 {
-	if (!net->train || net->layers[net->n_layers - 1].passes)
-		return NULL;
-	return net->delta[net->n_layers % 2];
+	return net->layers[net->n_layers - 1].delta;
 }
 
 const float *nn_input_delta(const struct nn_net *net)
 {
-	return net->input_delta ? net->delta[0] : NULL;
+	return net->input_delta;
+}
+
+float *nn_input(struct nn_net *net)
+{
+	return net->input;
+}
+
+float *nn_truth(struct nn_net *net)
+{
+	return net->truth;
 }
 
 /* ---- The dynamics ---- */
@@ -95,12 +122,50 @@ void nn_randomize(struct nn_net *net)
 	}
 }
 
+/* Value @value of a call whose value 0 is @input; see struct nn_value. */
+static const float *value_of(const struct nn_net *net, uint32_t value,
+			     const float *input)
+{
+	const float *output = value > 0 ? net->layers[value - 1].output : NULL;
+
+	return output ? output : input;
+}
+
+static float *delta_of(const struct nn_net *net, uint32_t value)
+{
+	return value > 0 ? net->layers[value - 1].delta : net->input_delta;
+}
+
+static uint32_t source_value(const struct nn_net *net,
+			     const struct nn_layer *layer, uint32_t source)
+{
+	return layer->spec.sources[source] + 1u - net->first_layer;
+}
+
+static void find_sources(const struct nn_net *net, const struct nn_layer *layer,
+			 const float *input, struct nn_call *call)
+{
+	struct nn_source *source = NULL;
+	uint32_t value = 0;
+	uint32_t i = 0;
+
+	for (i = 0; i < layer->spec.n_sources; i++) {
+		source = &call->source[i];
+		value = source_value(net, layer, i);
+		source->value = value_of(net, value, input);
+		source->delta = net->train ? delta_of(net, value) : NULL;
+		source->shape = value > 0 ? net->layers[value - 1].out
+					  : net->layers[0].in;
+		source->floats = value > 0 ? net->layers[value - 1].outputs
+					   : net->inputs;
+	}
+}
+
 void nn_forward(struct nn_net *net, const struct nn_step *step,
 		const float *input, const float *truth)
 {
 	struct nn_call call = {
 		.step = step,
-		.input = input,
 		.truth = truth,
 		.workspace = net->workspace,
 	};
@@ -109,11 +174,38 @@ void nn_forward(struct nn_net *net, const struct nn_step *step,
 
 	for (i = 0; i < net->n_layers; i++) {
 		layer = &net->layers[i];
+		call.input = value_of(net, i, input);
+		find_sources(net, layer, input, &call);
 		layer->ops->forward(layer, &call);
-		if (!layer->passes)
-			call.input = layer->output;
 	}
-	net->result = call.input;
+	net->result = value_of(net, net->n_layers, input);
+}
+
+/*
+ * Zero the delta of @value when time comes back to the last layer that reads
+ * it, or to its own if none does: from there on it is added to.
+ */
+static void start_delta(const struct nn_net *net, uint32_t value, uint32_t now,
+			uint32_t count)
+{
+	uint16_t last = value > 0 ? net->layers[value - 1].last : net->input_last;
+	uint32_t floats = value > 0 ? net->layers[value - 1].outputs : net->inputs;
+	float *delta = delta_of(net, value);
+
+	if (last == now && delta)
+		memset(delta, 0, (size_t)count * floats * sizeof(*delta));
+}
+
+static void start_deltas(const struct nn_net *net, uint32_t index, uint32_t count)
+{
+	const struct nn_layer *layer = &net->layers[index];
+	uint32_t i = 0;
+
+	start_delta(net, index + 1, index + 1, count);
+	if (nn_reads_previous(&layer->spec))
+		start_delta(net, index, index + 1, count);
+	for (i = 0; i < layer->spec.n_sources; i++)
+		start_delta(net, source_value(net, layer, i), index + 1, count);
 }
 
 void nn_backward(struct nn_net *net, const struct nn_step *step,
@@ -129,10 +221,11 @@ void nn_backward(struct nn_net *net, const struct nn_step *step,
 
 	for (i = net->n_layers; i-- > 0;) {
 		layer = &net->layers[i];
-		call.input = i > 0 ? net->layers[i - 1].output : input;
-		call.delta = net->delta[(i + 1) % 2];
-		call.input_delta = i > 0 || net->input_delta ? net->delta[i % 2]
-							     : NULL;
+		start_deltas(net, i, step->count);
+		call.input = value_of(net, i, input);
+		call.delta = layer->delta;
+		call.input_delta = delta_of(net, i);
+		find_sources(net, layer, input, &call);
 		layer->ops->backward(layer, &call);
 	}
 }

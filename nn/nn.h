@@ -9,6 +9,9 @@
  * handing the output of one to the next and, when training, the gradient of
  * its input back to the one before.
  *
+ * Layers follow one another; a shortcut or route reads further ones, which must
+ * be of its own segment, or the one right before it.
+ *
  * A segment lives in one block of memory given by the caller (the arena).
  * nn_plan() says how large that block must be; nn_init() lays the segment out
  * in it with the very same code, so that the plan cannot drift from the use.
@@ -34,7 +37,9 @@
 #include <stdint.h>
 
 /* Limits that every segment keeps; beyond them nn_plan() refuses. */
-#define NN_MAX_LAYERS		256
+#define NN_MAX_LAYERS		256	/* of a segment */
+#define NN_MAX_NETWORK		65535	/* layers of the whole network */
+#define NN_MAX_SOURCES		8	/* layers that one layer reads */
 #define NN_MAX_TENSOR_FLOATS	(UINT32_C(1) << 28)	/* floats in one tensor */
 #define NN_ARENA_ALIGNMENT	16			/* bytes */
 #define NN_SEED_WORDS		8			/* a ChaCha20 key */
@@ -45,6 +50,7 @@ enum nn_status {
 	NN_ERR_UNSUPPORTED,	/* valid in Darknet, not computed here */
 	NN_ERR_SIZE,		/* a size overflows or passes a limit above */
 	NN_ERR_ARENA,		/* the arena is smaller than the plan, or not aligned */
+	NN_ERR_SOURCE,		/* a layer reads one that is outside of the segment */
 };
 
 enum nn_layer_kind {
@@ -55,6 +61,10 @@ enum nn_layer_kind {
 	NN_DROPOUT = 5,
 	NN_SOFTMAX = 6,
 	NN_COST = 7,
+	NN_BATCHNORM = 8,
+	NN_ACTIVATION = 9,
+	NN_SHORTCUT = 10,
+	NN_ROUTE = 11,
 };
 
 enum nn_activation {
@@ -84,7 +94,7 @@ enum nn_cost_type {
 /* One layer as the cfg file describes it; fields a kind does not use are 0. */
 struct nn_layer_spec {
 	enum nn_layer_kind kind;
-	enum nn_activation activation;	/* convolutional, connected */
+	enum nn_activation activation;	/* convolutional, connected, activation, shortcut */
 	enum nn_cost_type cost;		/* cost */
 	uint32_t filters;		/* convolutional: output channels */
 	uint32_t size;			/* convolutional, maxpool: window edge, pixels */
@@ -94,10 +104,17 @@ struct nn_layer_spec {
 	uint32_t outputs;		/* connected */
 	bool batch_normalize;		/* convolutional, connected */
 	bool noloss;			/* softmax: pass the truth by */
+	uint8_t n_sources;		/* shortcut: 1; route: 1..NN_MAX_SOURCES */
+	uint16_t sources[NN_MAX_SOURCES];	/* earlier layers, counted in the
+						 * whole network; a shortcut adds its
+						 * one to the layer before it
+						 */
 	float probability;		/* dropout: chance that a unit is dropped, 0 <= p < 1 */
 	float temperature;		/* softmax */
 	float scale;			/* cost: factor on the delta */
 	float learning_rate;		/* factor on the network's rate */
+	float alpha;			/* shortcut: factor on the layer before it */
+	float beta;			/* shortcut: factor on the source */
 };
 
 struct nn_spec {
@@ -109,6 +126,9 @@ struct nn_spec {
 	bool input_delta;	/* training: the gradient of the input is wanted;
 				 * ignored where first_layer is 0
 				 */
+	bool keeps_input;	/* room for the input and the truth in the
+				 * arena: nn_input() and nn_truth()
+				 */
 	uint32_t seed[NN_SEED_WORDS];	/* key of dropout masks and initial
 					 * weights; of a 64-bit number: low half,
 					 * high half, zeros
@@ -118,19 +138,34 @@ struct nn_spec {
 
 /*
  * Bytes of the arena, by use, each with its padding, and the sizes of what the
- * caller keeps.
+ * caller keeps. The same on every machine, whatever the size of its pointers.
  */
 struct nn_plan {
-	size_t weights;		/* parameters (weights, biases, scales, statistics) */
-	size_t gradients;	/* of the parameters: training only */
-	size_t activations;	/* outputs kept; predict: two buffers in turn */
-	size_t deltas;		/* of the activations: training only, two in turn */
-	size_t workspace;	/* convolution columns and layer scratch */
-	size_t bookkeeping;	/* layer structures */
-	size_t total;		/* sum of the above: what nn_init() needs */
+	uint64_t weights;	/* parameters (weights, biases, scales, statistics) */
+	uint64_t gradients;	/* of the parameters: training only */
+	uint64_t activations;	/* training: outputs, kept; predicting: one region
+				 * that outputs share, a chain of layers two at
+				 * a time; input and truth where kept
+				 */
+	uint64_t deltas;	/* of the outputs: training only, one shared region */
+	uint64_t workspace;	/* convolution columns: the largest of the layers' */
+	uint64_t bookkeeping;	/* layer structures */
+	uint64_t total;		/* sum of the above: what nn_init() needs */
 	uint32_t inputs;	/* floats per sample */
 	uint32_t outputs;	/* floats per sample */
 	uint32_t truths;	/* floats per sample, see nn_truths() */
+};
+
+/*
+ * What one layer needs, bytes. Activations and deltas are those of its output:
+ * where layers share a region these are parts of it, not of the sum.
+ */
+struct nn_layer_plan {
+	uint64_t weights;
+	uint64_t gradients;
+	uint64_t activations;
+	uint64_t deltas;
+	uint64_t workspace;
 };
 
 /* A segment laid out in an arena; its members are private to nn/. */
@@ -173,10 +208,14 @@ struct nn_shape {
 /*
  * Check a specification and compute the arena it needs.
  * @bad_layer: index within the segment of the refused layer (NULL: not wanted)
- * Return NN_OK, NN_ERR_SPEC, NN_ERR_UNSUPPORTED or NN_ERR_SIZE.
+ * Return NN_OK, or NN_ERR_SPEC, NN_ERR_UNSUPPORTED, NN_ERR_SIZE, NN_ERR_SOURCE.
  */
 enum nn_status nn_plan(const struct nn_spec *spec, struct nn_plan *plan,
 		       uint32_t *bad_layer);
+
+/* The same, and what each layer needs: @layers has room for spec->n_layers. */
+enum nn_status nn_plan_layers(const struct nn_spec *spec, struct nn_plan *plan,
+			      struct nn_layer_plan *layers, uint32_t *bad_layer);
 
 /*
  * Lay the segment out in @arena (@size bytes, aligned to NN_ARENA_ALIGNMENT)
@@ -213,7 +252,23 @@ uint32_t nn_truths(const struct nn_net *net);
 float *nn_tensor(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
 		 uint32_t *count);
 
+/*
+ * The gradient of a parameter tensor, which between nn_update() and the next
+ * nn_backward() is its momentum: what a checkpoint holds beside the parameters.
+ * NULL when there is none: predicting, or a tensor not learned by descent.
+ */
+float *nn_momentum(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
+		   uint32_t *count);
+
 /* ---- The dynamics ---- */
+
+/*
+ * With spec.keeps_input: where the caller puts (micro_batch, inputs) and, when
+ * training with nn_truths(), (micro_batch, truths), to hand them to nn_forward()
+ * and nn_backward(); else NULL. Predicting, nn_forward() writes over the input.
+ */
+float *nn_input(struct nn_net *net);
+float *nn_truth(struct nn_net *net);
 
 /*
  * Run @step->count samples.
@@ -226,7 +281,7 @@ float *nn_tensor(struct nn_net *net, uint32_t layer, enum nn_tensor_kind kind,
 void nn_forward(struct nn_net *net, const struct nn_step *step,
 		const float *input, const float *truth);
 
-/* May point to the input itself, if no layer of the segment computes. */
+/* May be the input itself, if no layer of the segment computes. */
 const float *nn_output(const struct nn_net *net);
 
 /*

@@ -13,10 +13,14 @@ NN_SOURCES := \
 	nn_cost.c \
 	nn_dropout.c \
 	nn_gemm.c \
+	nn_layout.c \
 	nn_math.c \
 	nn_maxpool.c \
+	nn_place.c \
 	nn_plan.c \
 	nn_random.c \
+	nn_route.c \
+	nn_shortcut.c \
 	nn_softmax.c
 
 # No contraction: a fused multiply-add on one machine only would change results.

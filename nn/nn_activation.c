@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Darknet's activation functions. The gradient is a function of the *output*,
+ * Darknet's activation functions, and the layer that is nothing but one. The gradient is a function of the *output*,
  * as there: nothing else is kept.
  *
  * NaN stays NaN wherever Darknet keeps it, so that a training run that has
@@ -8,6 +8,8 @@
  */
 #include "nn_internal.h"
 #include "nn_math.h"
+
+#include <string.h>
 
 #define SELU_SCALE	1.0507f
 #define SELU_ALPHA	1.6732f
@@ -180,3 +182,41 @@ void nn_activation_gradient(enum nn_activation activation, const float *y,
 		break;
 	}
 }
+
+/* ---- The layer ---- */
+
+static enum nn_status activation_layout(struct nn_layer *layer,
+					const struct nn_spec *spec,
+					struct nn_arena *arena)
+{
+	(void)spec;
+	(void)arena;
+	if ((uint32_t)layer->spec.activation > NN_LHTAN)
+		return NN_ERR_UNSUPPORTED;
+	return nn_layout_shape(layer, layer->in);
+}
+
+static void activation_forward(struct nn_layer *layer, const struct nn_call *call)
+{
+	size_t n = (size_t)call->step->count * layer->inputs;
+
+	memcpy(layer->output, call->input, n * sizeof(float));
+	nn_activate(layer->spec.activation, layer->output, n);
+}
+
+static void activation_backward(struct nn_layer *layer, const struct nn_call *call)
+{
+	size_t n = (size_t)call->step->count * layer->inputs;
+
+	if (!call->input_delta)
+		return;
+	nn_activation_gradient(layer->spec.activation, layer->output,
+			       call->delta, n);
+	nn_add_scaled(call->input_delta, call->delta, 1, n);
+}
+
+const struct nn_layer_ops nn_activation_ops = {
+	.layout = activation_layout,
+	.forward = activation_forward,
+	.backward = activation_backward,
+};

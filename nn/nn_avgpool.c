@@ -44,7 +44,7 @@ static void avgpool_backward(struct nn_layer *layer, const struct nn_call *call)
 	for (i = 0; i < planes; i++, plane += pixels) {
 		share = call->delta[i] / (float)pixels;
 		for (j = 0; j < pixels; j++)
-			plane[j] = share;
+			plane[j] += share;
 	}
 }
 

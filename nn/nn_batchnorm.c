@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What follows the product in convolutional and connected layers: batch
- * normalisation or biases, then the activation. A tensor is (count, channels,
- * pixels); a connected layer has one pixel per channel.
+ * Batch normalisation, as a layer of its own and as what follows the product in
+ * convolutional and connected layers, there before biases and activation. A
+ * tensor is (count, channels, pixels); a connected layer has one pixel per
+ * channel.
+ *
+ * The layer of its own learns nothing: as in Darknet, whose layer has no update,
+ * its scales stay what the weights file says, and it has no biases.
  */
 #include "nn_internal.h"
 #include "nn_math.h"
+
+#include <string.h>
 
 #define ROLLING_KEEP	0.99f	/* of the rolling statistics, per call */
 #define FORWARD_EPSILON	1e-6f	/* added to the standard deviation */
@@ -82,19 +88,15 @@ static void normalize(struct nn_layer *layer, size_t count, const float *mean,
 	}
 }
 
-static void batchnorm_forward(struct nn_layer *layer, const struct nn_step *step)
+/* In place; with the statistics of the call when training, else the rolling ones. */
+static void normalize_output(struct nn_layer *layer, const struct nn_step *step)
 {
-	size_t n = (size_t)step->count * layer->outputs;
-	size_t i = 0;
-
-	if (!layer->unnormalized || !step->train) {
+	if (!layer->mean || !step->train) {
 		normalize(layer, step->count,
 			  layer->parameter[NN_ROLLING_MEAN].value,
 			  layer->parameter[NN_ROLLING_VARIANCE].value);
 		return;
 	}
-	for (i = 0; i < n; i++)
-		layer->unnormalized[i] = layer->output[i];
 	batch_statistics(layer, step->count);
 	normalize(layer, step->count, layer->mean, layer->variance);
 }
@@ -116,8 +118,12 @@ static void add_biases(struct nn_layer *layer, size_t count)
 
 void nn_affine_forward(struct nn_layer *layer, const struct nn_call *call)
 {
+	size_t bytes = (size_t)call->step->count * layer->outputs * sizeof(float);
+
+	if (layer->unnormalized && call->step->train)
+		memcpy(layer->unnormalized, layer->output, bytes);
 	if (layer->spec.batch_normalize)
-		batchnorm_forward(layer, call->step);
+		normalize_output(layer, call->step);
 	add_biases(layer, call->step->count);
 	nn_activate(layer->spec.activation, layer->output,
 		    (size_t)call->step->count * layer->outputs);
@@ -151,8 +157,10 @@ struct channel_sums {
 	double delta_centred;		/* sum of delta * (x - mean) */
 };
 
+/* @x: what was normalised */
 static struct channel_sums sum_channel(const struct nn_layer *layer,
-				       const struct nn_call *call, size_t c)
+				       const struct nn_call *call,
+				       const float *x, size_t c)
 {
 	struct channel_sums sums = { 0 };
 	size_t pixels = nn_pixels(layer->out);
@@ -165,8 +173,7 @@ static struct channel_sums sum_channel(const struct nn_layer *layer,
 		for (i = at; i < at + pixels; i++) {
 			sums.delta += (double)call->delta[i];
 			sums.delta_centred += (double)call->delta[i]
-				* ((double)layer->unnormalized[i]
-				   - (double)layer->mean[c]);
+				* ((double)x[i] - (double)layer->mean[c]);
 		}
 	}
 	return sums;
@@ -177,7 +184,7 @@ static struct channel_sums sum_channel(const struct nn_layer *layer,
  * variance, through the mean.
  */
 static void channel_delta(const struct nn_layer *layer,
-			  const struct nn_call *call, size_t c,
+			  const struct nn_call *call, const float *x, size_t c,
 			  const struct channel_sums *sums)
 {
 	size_t pixels = nn_pixels(layer->out);
@@ -196,8 +203,7 @@ static void channel_delta(const struct nn_layer *layer,
 	for (sample = 0; sample < call->step->count; sample++) {
 		at = sample * layer->outputs + c * pixels;
 		for (i = at; i < at + pixels; i++) {
-			centred = (double)layer->unnormalized[i]
-				  - (double)layer->mean[c];
+			centred = (double)x[i] - (double)layer->mean[c];
 			call->delta[i] = (float)((double)call->delta[i] * scale * inverse
 						 + variance_delta * 2 * centred / n
 						 + mean_delta / n);
@@ -205,7 +211,9 @@ static void channel_delta(const struct nn_layer *layer,
 	}
 }
 
-static void batchnorm_backward(struct nn_layer *layer, const struct nn_call *call)
+/* Turn call->delta into the gradient of @x, which was normalised. */
+static void normalize_backward(struct nn_layer *layer, const struct nn_call *call,
+			       const float *x)
 {
 	float *gradient = layer->parameter[NN_SCALES].gradient;
 	struct channel_sums sums = { 0 };
@@ -213,10 +221,12 @@ static void batchnorm_backward(struct nn_layer *layer, const struct nn_call *cal
 	size_t c = 0;
 
 	for (c = 0; c < channels(layer); c++) {
-		sums = sum_channel(layer, call, c);
+		sums = sum_channel(layer, call, x, c);
 		deviation = nn_sqrt(layer->variance[c]) + FORWARD_EPSILON;
-		gradient[c] += (float)(sums.delta_centred / (double)deviation);
-		channel_delta(layer, call, c, &sums);
+		if (gradient)
+			gradient[c] += (float)(sums.delta_centred
+					       / (double)deviation);
+		channel_delta(layer, call, x, c, &sums);
 	}
 }
 
@@ -227,5 +237,40 @@ void nn_affine_backward(struct nn_layer *layer, const struct nn_call *call)
 			       (size_t)call->step->count * layer->outputs);
 	bias_gradient(layer, call);
 	if (layer->spec.batch_normalize)
-		batchnorm_backward(layer, call);
+		normalize_backward(layer, call, layer->unnormalized);
 }
+
+/* ---- The layer of its own ---- */
+
+static enum nn_status batchnorm_layout(struct nn_layer *layer,
+				       const struct nn_spec *spec,
+				       struct nn_arena *arena)
+{
+	enum nn_status status = nn_layout_shape(layer, layer->in);
+
+	if (status != NN_OK)
+		return status;
+	return nn_layout_normalization(layer, spec, arena, false);
+}
+
+static void batchnorm_forward(struct nn_layer *layer, const struct nn_call *call)
+{
+	memcpy(layer->output, call->input,
+	       (size_t)call->step->count * layer->inputs * sizeof(float));
+	normalize_output(layer, call->step);
+}
+
+static void batchnorm_backward(struct nn_layer *layer, const struct nn_call *call)
+{
+	if (!call->input_delta)
+		return;
+	normalize_backward(layer, call, call->input);
+	nn_add_scaled(call->input_delta, call->delta, 1,
+		      (size_t)call->step->count * layer->inputs);
+}
+
+const struct nn_layer_ops nn_batchnorm_ops = {
+	.layout = batchnorm_layout,
+	.forward = batchnorm_forward,
+	.backward = batchnorm_backward,
+};

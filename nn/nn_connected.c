@@ -50,7 +50,6 @@ static void connected_backward(struct nn_layer *layer, const struct nn_call *cal
 		call->input, layer->inputs, weights->gradient, layer->inputs);
 	if (!call->input_delta)
 		return;
-	memset(call->input_delta, 0, count * layer->inputs * sizeof(float));
 	nn_gemm(count, layer->inputs, layer->outputs, delta, weights->value,
 		layer->inputs, call->input_delta, layer->inputs);
 }

@@ -59,6 +59,7 @@ static enum nn_status convolutional_layout(struct nn_layer *layer,
 	enum nn_status status = convolutional_check(layer);
 	uint64_t padding = 2 * (uint64_t)own->padding;
 	uint64_t window = 0;
+	uint64_t columns = 0;
 
 	if (status != NN_OK)
 		return status;
@@ -77,11 +78,13 @@ static enum nn_status convolutional_layout(struct nn_layer *layer,
 	window *= layer->in.channels / own->groups;
 	if (window > NN_MAX_TENSOR_FLOATS)
 		return NN_ERR_SIZE;
+	columns = is_pointwise(layer) ? 0 : window * strip_rows(layer)
+					    * layer->out.width;
+	if (columns > NN_MAX_TENSOR_FLOATS)
+		return NN_ERR_SIZE;
 	nn_layout_parameter(layer, spec, arena, NN_WEIGHTS,
 			    window * own->filters, true);
-	if (!is_pointwise(layer))
-		layer->workspace_floats = window * strip_rows(layer)
-					  * layer->out.width;
+	layer->workspace_floats = (uint32_t)columns;
 	return nn_layout_affine(layer, spec, arena);
 }
 
@@ -348,11 +351,7 @@ static void convolutional_forward(struct nn_layer *layer,
 static void convolutional_backward(struct nn_layer *layer,
 				   const struct nn_call *call)
 {
-	size_t inputs = (size_t)call->step->count * layer->inputs;
-
 	nn_affine_backward(layer, call);
-	if (call->input_delta)
-		memset(call->input_delta, 0, inputs * sizeof(float));
 	for_each_strip(layer, call, backward_strip);
 }
 

@@ -19,7 +19,7 @@ static enum nn_status dropout_layout(struct nn_layer *layer,
 	return nn_layout_shape(layer, layer->in);
 }
 
-/* out := in under the mask of this step; the same for outputs and deltas. */
+/* out += in under the mask of this step; the same for outputs and deltas. */
 static void apply_mask(const struct nn_layer *layer, const struct nn_step *step,
 		       const float *in, float *out)
 {
@@ -33,8 +33,8 @@ static void apply_mask(const struct nn_layer *layer, const struct nn_step *step,
 		nn_random_start(&random, layer->dropout_key, step->iteration,
 				step->sample + sample);
 		for (i = 0; i < layer->inputs; i++)
-			out[i] = nn_random_unit(&random) < probability
-				 ? 0 : in[i] * scale;
+			out[i] += nn_random_unit(&random) < probability
+				  ? 0 : in[i] * scale;
 		in += layer->inputs;
 		out += layer->inputs;
 	}
@@ -42,13 +42,16 @@ static void apply_mask(const struct nn_layer *layer, const struct nn_step *step,
 
 static void dropout_forward(struct nn_layer *layer, const struct nn_call *call)
 {
+	size_t bytes = (size_t)call->step->count * layer->inputs * sizeof(float);
+
 	if (layer->passes)
 		return;
-	if (call->step->train)
-		apply_mask(layer, call->step, call->input, layer->output);
-	else
-		memcpy(layer->output, call->input,
-		       (size_t)call->step->count * layer->inputs * sizeof(float));
+	if (!call->step->train) {
+		memcpy(layer->output, call->input, bytes);
+		return;
+	}
+	memset(layer->output, 0, bytes);
+	apply_mask(layer, call->step, call->input, layer->output);
 }
 
 static void dropout_backward(struct nn_layer *layer, const struct nn_call *call)

@@ -116,3 +116,11 @@ void nn_gemm_transposed(size_t m, size_t n, size_t k, const float *a,
 			dot_tile(1, k, a + i * a_row, b + j * b_row, b_row,
 				 c + i * c_row + j);
 }
+
+void nn_add_scaled(float *to, const float *from, float factor, size_t n)
+{
+	size_t i = 0;
+
+	for (i = 0; i < n; i++)
+		to[i] += factor * from[i];
+}

@@ -29,25 +29,74 @@ struct nn_arena {
 	uint64_t used;
 	uint64_t used_by[NN_USES];
 	bool too_large;		/* something asked for passed a limit */
+	const struct nn_value *values;	/* of the layers laid out so far */
 };
+
+/* Bytes taken for @bytes. */
+static inline uint64_t nn_padded(uint64_t bytes)
+{
+	return bytes + (NN_ARENA_ALIGNMENT - bytes % NN_ARENA_ALIGNMENT)
+		       % NN_ARENA_ALIGNMENT;
+}
 
 /* @count zeroed things of @size bytes; NULL when only counting. */
 void *nn_arena_take(struct nn_arena *arena, enum nn_use use, uint64_t count,
 		    size_t size);
 float *nn_arena_floats(struct nn_arena *arena, enum nn_use use, uint64_t count);
 
+/* ---- Values: what passes between layers ---- */
+
+/*
+ * Value 0 is the input of the segment, value i + 1 the output of layer i. In
+ * between, time is counted the same way: at time i + 1 layer i runs, forward
+ * and backward. A value (predicting) or its delta (training) takes memory from
+ * its birth to its last use; those that never meet may share it.
+ */
+struct nn_value {
+	struct nn_shape shape;
+	uint32_t floats;	/* per sample */
+	uint16_t owner;		/* the value that has its memory; itself, unless
+				 * a layer passes its input on
+				 */
+	uint16_t born;		/* time of its layer */
+	uint16_t last;		/* time of the last layer that reads it */
+	uint32_t units;		/* of NN_ARENA_ALIGNMENT bytes, to be placed */
+	uint32_t at;		/* where, in units from the start of the region */
+};
+
+#define NN_MAX_VALUES	(NN_MAX_LAYERS + 1)
+
+/*
+ * Place @n values, in order of birth, so that those alive at the same time do
+ * not overlap.
+ * Return the units of the region; it may pass UINT32_MAX, and places are then
+ * meaningless.
+ */
+uint64_t nn_place(struct nn_value *values, uint32_t n);
+
 /* ---- Layers ---- */
 
 struct nn_layer;
+
+/* A further value that a layer reads, as it sees it during a call. */
+struct nn_source {
+	struct nn_shape shape;
+	uint32_t floats;	/* per sample */
+	const float *value;	/* (count, floats) */
+	float *delta;		/* backward: (count, floats) to add to, or NULL */
+};
 
 /* One call of nn_forward() or nn_backward(), as a layer sees it. */
 struct nn_call {
 	const struct nn_step *step;
 	const float *input;	/* (count, inputs) */
 	const float *truth;	/* (count, inputs) of a loss layer, or NULL */
-	float *delta;		/* backward: (count, outputs), free to change */
-	float *input_delta;	/* backward: (count, inputs) to write, or NULL */
+	float *delta;		/* backward: (count, outputs), free to change;
+				 * NULL: of a layer that passes
+				 */
+	float *input_delta;	/* backward: (count, inputs) to add to, or NULL */
 	float *workspace;	/* (workspace_floats) of the layer */
+	struct nn_source source[NN_MAX_SOURCES];	/* of spec.n_sources */
 };
 
 struct nn_layer_ops {
@@ -75,10 +124,12 @@ struct nn_layer {
 	struct nn_shape in, out;
 	uint32_t inputs, outputs;	/* floats per sample */
 	struct nn_parameter parameter[NN_TENSOR_KINDS];
-	uint64_t workspace_floats;
+	uint32_t workspace_floats;
+	uint16_t last;		/* of its value: see struct nn_value */
 	bool passes;		/* its output is its input: no buffer */
 	bool owns_loss;
-	float *output;		/* (micro_batch, outputs); NULL: passes */
+	float *output;		/* (micro_batch, outputs); NULL: the input's */
+	float *delta;		/* training: (micro_batch, outputs); NULL: passes */
 	float *unnormalized;	/* batch norm, training: (micro_batch, outputs) */
 	float *mean;		/* batch norm, training: (channels), this call's */
 	float *variance;	/* the same */
@@ -92,12 +143,27 @@ struct nn_net {
 	uint32_t first_layer;
 	uint32_t inputs, outputs, truths;	/* floats per sample */
 	uint32_t seed[NN_SEED_WORDS];
+	uint16_t input_last;	/* of value 0: see struct nn_value */
 	bool train;
-	bool input_delta;
-	float *delta[2];	/* of activation k (0: the input): delta[k % 2] */
+	float *input;		/* (micro_batch, inputs); NULL: not kept */
+	float *truth;		/* (micro_batch, truths); NULL: not kept */
+	float *input_delta;	/* (micro_batch, inputs); NULL: not wanted */
 	float *workspace;
 	const float *result;	/* of the last nn_forward() */
 };
+
+/*
+ * Bytes reserved for these in an arena: enough on every machine, so that a plan
+ * made on one holds on the other.
+ */
+#define NN_NET_BYTES	112
+#define NN_LAYER_BYTES	336
+
+/* Does the layer read the one before it, beside its sources? */
+static inline bool nn_reads_previous(const struct nn_layer_spec *spec)
+{
+	return spec->kind != NN_ROUTE;
+}
 
 extern const struct nn_layer_ops nn_convolutional_ops;
 extern const struct nn_layer_ops nn_maxpool_ops;
@@ -106,6 +172,10 @@ extern const struct nn_layer_ops nn_connected_ops;
 extern const struct nn_layer_ops nn_dropout_ops;
 extern const struct nn_layer_ops nn_softmax_ops;
 extern const struct nn_layer_ops nn_cost_ops;
+extern const struct nn_layer_ops nn_batchnorm_ops;
+extern const struct nn_layer_ops nn_activation_ops;
+extern const struct nn_layer_ops nn_shortcut_ops;
+extern const struct nn_layer_ops nn_route_ops;
 
 static inline size_t nn_pixels(struct nn_shape shape)
 {
@@ -115,6 +185,9 @@ static inline size_t nn_pixels(struct nn_shape shape)
 /* ---- Layout helpers ---- */
 
 bool nn_is_finite(float x);
+
+/* Set *floats; false beyond NN_MAX_TENSOR_FLOATS. */
+bool nn_shape_floats(struct nn_shape shape, uint32_t *floats);
 
 /*
  * Set layer->out and layer->outputs.
@@ -129,6 +202,12 @@ enum nn_status nn_layout_shape(struct nn_layer *layer, struct nn_shape out);
 uint32_t nn_window_positions(uint32_t length, uint64_t padding, uint32_t size,
 			     uint32_t stride);
 
+/* Value @source of the layer's spec; valid, and laid out before the layer. */
+const struct nn_value *nn_layout_source(const struct nn_layer *layer,
+					const struct nn_spec *spec,
+					const struct nn_arena *arena,
+					uint32_t source);
+
 /* A parameter tensor, with room for its gradient when @learned and training. */
 void nn_layout_parameter(struct nn_layer *layer, const struct nn_spec *spec,
 			 struct nn_arena *arena, enum nn_tensor_kind kind,
@@ -141,6 +220,15 @@ void nn_layout_parameter(struct nn_layer *layer, const struct nn_spec *spec,
 enum nn_status nn_layout_affine(struct nn_layer *layer,
 				const struct nn_spec *spec,
 				struct nn_arena *arena);
+
+/*
+ * Scales and statistics of batch normalisation. Refused when training could see
+ * a single value only, whose variance is undefined.
+ * @learned: scales have gradients
+ */
+enum nn_status nn_layout_normalization(struct nn_layer *layer,
+				       const struct nn_spec *spec,
+				       struct nn_arena *arena, bool learned);
 
 /* ---- Kernels ---- */
 
@@ -172,6 +260,9 @@ void nn_activate(enum nn_activation activation, float *x, size_t n);
 /* delta := delta * activation'(y), as a function of the activation's output. */
 void nn_activation_gradient(enum nn_activation activation, const float *y,
 			    float *delta, size_t n);
+
+/* to[] += factor * from[] */
+void nn_add_scaled(float *to, const float *from, float factor, size_t n);
 
 /* After the product: normalisation or biases, then the activation. */
 void nn_affine_forward(struct nn_layer *layer, const struct nn_call *call);

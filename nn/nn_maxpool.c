@@ -5,8 +5,6 @@
  */
 #include "nn_internal.h"
 
-#include <string.h>
-
 static enum nn_status maxpool_layout(struct nn_layer *layer,
 				     const struct nn_spec *spec,
 				     struct nn_arena *arena)
@@ -110,7 +108,6 @@ static void maxpool_backward(struct nn_layer *layer, const struct nn_call *call)
 
 	if (!call->input_delta)
 		return;
-	memset(call->input_delta, 0, planes * in * sizeof(float));
 	for (i = 0; i < planes; i++)
 		pool_plane(layer, call->input + i * in, NULL,
 			   call->delta + i * nn_pixels(layer->out),

@@ -8,209 +8,90 @@
 
 #include <string.h>
 
-/* No single thing in an arena is larger, so sums of them cannot overflow. */
-#define ARENA_LARGEST	(UINT64_C(1) << 40)
+_Static_assert(sizeof(struct nn_net) <= NN_NET_BYTES
+	       && sizeof(struct nn_layer) <= NN_LAYER_BYTES,
+	       "a plan reserves enough for the structures of any machine");
+_Static_assert(NN_NET_BYTES % NN_ARENA_ALIGNMENT == 0
+	       && NN_LAYER_BYTES % NN_ARENA_ALIGNMENT == 0, "no padding between");
 
-void *nn_arena_take(struct nn_arena *arena, enum nn_use use, uint64_t count,
-		    size_t size)
+static const struct nn_layer_ops *ops_of(enum nn_layer_kind kind)
 {
-	uint8_t *place = NULL;
-	uint64_t bytes = 0;
+	static const struct nn_layer_ops *const ops[] = {
+		[NN_CONVOLUTIONAL] = &nn_convolutional_ops,
+		[NN_MAXPOOL] = &nn_maxpool_ops,
+		[NN_AVGPOOL] = &nn_avgpool_ops,
+		[NN_CONNECTED] = &nn_connected_ops,
+		[NN_DROPOUT] = &nn_dropout_ops,
+		[NN_SOFTMAX] = &nn_softmax_ops,
+		[NN_COST] = &nn_cost_ops,
+		[NN_BATCHNORM] = &nn_batchnorm_ops,
+		[NN_ACTIVATION] = &nn_activation_ops,
+		[NN_SHORTCUT] = &nn_shortcut_ops,
+		[NN_ROUTE] = &nn_route_ops,
+	};
 
-	if (count > ARENA_LARGEST / size) {
-		arena->too_large = true;
-		return NULL;
-	}
-	bytes = count * size;
-	bytes += (NN_ARENA_ALIGNMENT - bytes % NN_ARENA_ALIGNMENT)
-		 % NN_ARENA_ALIGNMENT;
-	if (arena->base)
-		place = arena->base + arena->used;
-	arena->used += bytes;
-	arena->used_by[use] += bytes;
-	return place;
-}
-
-float *nn_arena_floats(struct nn_arena *arena, enum nn_use use, uint64_t count)
-{
-	if (count > NN_MAX_TENSOR_FLOATS)
-		arena->too_large = true;
-	if (count == 0 || arena->too_large)
-		return NULL;
-	return nn_arena_take(arena, use, count, sizeof(float));
-}
-
-bool nn_is_finite(float x)
-{
-	return !__builtin_isnan(x) && !__builtin_isinf(x);
-}
-
-uint32_t nn_window_positions(uint32_t length, uint64_t padding, uint32_t size,
-			     uint32_t stride)
-{
-	uint64_t padded = length + padding;
-	uint64_t positions = 0;
-
-	if (padded < size)
-		return 0;
-	positions = (padded - size) / stride + 1;
-	return positions > UINT32_MAX ? 0 : (uint32_t)positions;
-}
-
-static bool shape_floats(struct nn_shape shape, uint32_t *floats)
-{
-	uint64_t n = (uint64_t)shape.width * shape.height;
-
-	if (n > NN_MAX_TENSOR_FLOATS)
-		return false;
-	n *= shape.channels;
-	*floats = (uint32_t)n;
-	return n <= NN_MAX_TENSOR_FLOATS;
-}
-
-enum nn_status nn_layout_shape(struct nn_layer *layer, struct nn_shape out)
-{
-	if (out.width == 0 || out.height == 0 || out.channels == 0)
-		return NN_ERR_SPEC;
-	layer->out = out;
-	return shape_floats(out, &layer->outputs) ? NN_OK : NN_ERR_SIZE;
-}
-
-void nn_layout_parameter(struct nn_layer *layer, const struct nn_spec *spec,
-			 struct nn_arena *arena, enum nn_tensor_kind kind,
-			 uint64_t count, bool learned)
-{
-	struct nn_parameter *parameter = &layer->parameter[kind];
-
-	parameter->count = (uint32_t)count;
-	parameter->value = nn_arena_floats(arena, NN_USE_WEIGHTS, count);
-	if (learned && spec->train)
-		parameter->gradient = nn_arena_floats(arena, NN_USE_GRADIENTS,
-						      count);
-}
-
-static void layout_batchnorm(struct nn_layer *layer, const struct nn_spec *spec,
-			     struct nn_arena *arena)
-{
-	uint32_t channels = layer->out.channels;
-
-	nn_layout_parameter(layer, spec, arena, NN_SCALES, channels, true);
-	nn_layout_parameter(layer, spec, arena, NN_ROLLING_MEAN, channels, false);
-	nn_layout_parameter(layer, spec, arena, NN_ROLLING_VARIANCE, channels,
-			    false);
-	if (!spec->train)
-		return;
-	layer->mean = nn_arena_floats(arena, NN_USE_ACTIVATIONS, channels);
-	layer->variance = nn_arena_floats(arena, NN_USE_ACTIVATIONS, channels);
-	layer->unnormalized = nn_arena_floats(arena, NN_USE_ACTIVATIONS,
-					      (uint64_t)layer->outputs
-					      * spec->micro_batch);
-}
-
-enum nn_status nn_layout_affine(struct nn_layer *layer,
-				const struct nn_spec *spec,
-				struct nn_arena *arena)
-{
-	const struct nn_layer_spec *own = &layer->spec;
-
-	if ((uint32_t)own->activation > NN_LHTAN)
-		return NN_ERR_UNSUPPORTED;
-	if (!nn_is_finite(own->learning_rate))
-		return NN_ERR_SPEC;
-	nn_layout_parameter(layer, spec, arena, NN_BIASES, layer->out.channels,
-			    true);
-	if (!own->batch_normalize)
-		return NN_OK;
-	/* The variance of a single value is undefined. */
-	if (spec->train && nn_pixels(layer->out) == 1 && spec->micro_batch == 1)
-		return NN_ERR_SPEC;
-	layout_batchnorm(layer, spec, arena);
-	return NN_OK;
+	return (uint32_t)kind < sizeof(ops) / sizeof(ops[0]) ? ops[kind] : NULL;
 }
 
 /* ---- The walk ---- */
 
-/* Floats of the buffers that layers share; each is used in turn. */
-struct shared {
-	uint64_t activation[2];	/* predicting */
-	uint64_t delta[2];	/* training */
-	uint64_t workspace;
-	unsigned int turn;	/* activation buffer of the next layer */
+/* A segment being laid out. */
+struct layout {
+	const struct nn_spec *spec;
+	struct nn_arena arena;
+	struct nn_net *net;
+	struct nn_layer_plan *report;	/* of each layer; NULL: not wanted */
+	uint32_t index;			/* of the layer */
+	uint32_t workspace_floats;	/* the most that a layer needs */
+	struct nn_value values[NN_MAX_VALUES];
 };
-
-static const struct nn_layer_ops *ops_of(enum nn_layer_kind kind)
-{
-	switch (kind) {
-	case NN_CONVOLUTIONAL:
-		return &nn_convolutional_ops;
-	case NN_MAXPOOL:
-		return &nn_maxpool_ops;
-	case NN_AVGPOOL:
-		return &nn_avgpool_ops;
-	case NN_CONNECTED:
-		return &nn_connected_ops;
-	case NN_DROPOUT:
-		return &nn_dropout_ops;
-	case NN_SOFTMAX:
-		return &nn_softmax_ops;
-	case NN_COST:
-		return &nn_cost_ops;
-	default:
-		return NULL;
-	}
-}
-
-static void grow(uint64_t *floats, uint64_t needed)
-{
-	if (needed > *floats)
-		*floats = needed;
-}
 
 static bool wants_input_delta(const struct nn_spec *spec)
 {
 	return spec->train && spec->input_delta && spec->first_layer > 0;
 }
 
-/* Where layer @index keeps its output, and room for the delta of it. */
-static void layout_output(struct nn_layer *layer, uint32_t index,
-			  const struct nn_spec *spec, struct nn_arena *arena,
-			  struct shared *shared)
+static struct nn_value new_value(uint32_t index, struct nn_shape shape,
+				 uint32_t floats)
 {
-	uint64_t floats = (uint64_t)layer->outputs * spec->micro_batch;
-
-	if (layer->passes)
-		return;
-	if (spec->train) {
-		layer->output = nn_arena_floats(arena, NN_USE_ACTIVATIONS, floats);
-		grow(&shared->delta[(index + 1) % 2], floats);
-	} else {
-		grow(&shared->activation[shared->turn], floats);
-		shared->turn = !shared->turn;
-	}
+	return (struct nn_value){
+		.shape = shape,
+		.floats = floats,
+		.owner = (uint16_t)index,
+		.born = (uint16_t)index,
+		.last = (uint16_t)index,
+	};
 }
 
-static enum nn_status layout_layer(struct nn_layer *layer, uint32_t index,
-				   const struct nn_spec *spec,
-				   struct nn_arena *arena,
-				   struct shared *shared)
+/* Layer @layout->index reads value @value: it is needed until then. */
+static void read_value(struct layout *layout, uint32_t value)
 {
-	enum nn_status status = NN_ERR_SPEC;
+	uint16_t now = (uint16_t)(layout->index + 1);
 
-	layer->spec = spec->layers[index];
-	layer->ops = ops_of(layer->spec.kind);
-	if (!layer->ops)
-		return NN_ERR_UNSUPPORTED;
-	if (layer->spec.kind == NN_COST && index != spec->n_layers - 1)
-		return NN_ERR_UNSUPPORTED;
-	status = layer->ops->layout(layer, spec, arena);
-	if (status != NN_OK)
-		return status;
-	layout_output(layer, index, spec, arena, shared);
-	grow(&shared->workspace, layer->workspace_floats);
-	nn_random_derive(layer->dropout_key, spec->seed, NN_RANDOM_DROPOUT,
-			 spec->first_layer + index);
-	return arena->too_large || shared->workspace > NN_MAX_TENSOR_FLOATS
-	       ? NN_ERR_SIZE : NN_OK;
+	layout->values[value].last = now;
+	layout->values[layout->values[value].owner].last = now;
+}
+
+/* Every source must come earlier in the network, and lie in the segment. */
+static enum nn_status read_sources(struct layout *layout,
+				   const struct nn_layer_spec *layer)
+{
+	uint32_t first = layout->spec->first_layer;
+	bool takes_sources = layer->kind == NN_SHORTCUT || layer->kind == NN_ROUTE;
+	uint32_t i = 0;
+
+	if (layer->n_sources > (takes_sources ? NN_MAX_SOURCES : 0))
+		return NN_ERR_SPEC;
+	if (nn_reads_previous(layer))
+		read_value(layout, layout->index);
+	for (i = 0; i < layer->n_sources; i++) {
+		if (layer->sources[i] >= first + layout->index)
+			return NN_ERR_SPEC;
+		if (layer->sources[i] + 1u < first)
+			return NN_ERR_SOURCE;
+		read_value(layout, layer->sources[i] + 1u - first);
+	}
+	return NN_OK;
 }
 
 /* All layers that own a loss compare with one truth. */
@@ -224,70 +105,201 @@ static enum nn_status join_truths(const struct nn_layer *layer, uint32_t *truths
 	return NN_OK;
 }
 
-static enum nn_status layout_layers(const struct nn_spec *spec,
-				    struct nn_arena *arena,
-				    struct shared *shared, struct nn_net *net,
-				    uint32_t *index)
+/* The value that the layer makes, and memory of its own when training. */
+static void layout_output(struct layout *layout, struct nn_layer *layer)
 {
-	struct nn_layer layer = { 0 };
-	struct nn_shape in = { spec->width, spec->height, spec->channels };
-	enum nn_status status = NN_OK;
+	struct nn_value *value = &layout->values[layout->index + 1];
 
-	for (*index = 0; *index < spec->n_layers; (*index)++) {
-		layer = (struct nn_layer){ .in = in };
-		if (!shape_floats(in, &layer.inputs))
-			return NN_ERR_SIZE;
-		status = layout_layer(&layer, *index, spec, arena, shared);
-		if (status == NN_OK)
-			status = join_truths(&layer, &net->truths);
+	*value = new_value(layout->index + 1, layer->out, layer->outputs);
+	if (layer->passes)
+		value->owner = layout->values[layout->index].owner;
+	else if (layout->spec->train)
+		layer->output = nn_arena_floats(&layout->arena,
+						NN_USE_ACTIVATIONS,
+						(uint64_t)layer->outputs
+						* layout->spec->micro_batch);
+}
+
+static enum nn_status layout_layer(struct layout *layout, struct nn_layer *layer)
+{
+	const struct nn_spec *spec = layout->spec;
+	enum nn_status status = NN_ERR_SPEC;
+
+	layer->spec = spec->layers[layout->index];
+	layer->ops = ops_of(layer->spec.kind);
+	if (!layer->ops)
+		return NN_ERR_UNSUPPORTED;
+	if (layer->spec.kind == NN_COST && layout->index != spec->n_layers - 1)
+		return NN_ERR_UNSUPPORTED;
+	status = read_sources(layout, &layer->spec);
+	if (status == NN_OK)
+		status = layer->ops->layout(layer, spec, &layout->arena);
+	if (status == NN_OK)
+		status = join_truths(layer, &layout->net->truths);
+	if (status != NN_OK)
+		return status;
+	layout_output(layout, layer);
+	if (layer->workspace_floats > layout->workspace_floats)
+		layout->workspace_floats = layer->workspace_floats;
+	return layout->arena.too_large ? NN_ERR_SIZE : NN_OK;
+}
+
+static uint64_t value_bytes(const struct layout *layout, uint32_t value)
+{
+	return nn_padded((uint64_t)layout->values[value].floats
+			 * layout->spec->micro_batch * sizeof(float));
+}
+
+/* @before: the arena's counts when the layer came */
+static void report_layer(const struct layout *layout,
+			 const struct nn_layer *layer,
+			 const uint64_t before[NN_USES])
+{
+	const uint64_t *now = layout->arena.used_by;
+	uint64_t output = layer->passes ? 0
+				: value_bytes(layout, layout->index + 1);
+	bool train = layout->spec->train;
+
+	layout->report[layout->index] = (struct nn_layer_plan){
+		.weights = now[NN_USE_WEIGHTS] - before[NN_USE_WEIGHTS],
+		.gradients = now[NN_USE_GRADIENTS] - before[NN_USE_GRADIENTS],
+		.activations = now[NN_USE_ACTIVATIONS]
+			       - before[NN_USE_ACTIVATIONS] + (train ? 0 : output),
+		.deltas = train ? output : 0,
+		.workspace = nn_padded(layer->workspace_floats * sizeof(float)),
+	};
+}
+
+static enum nn_status layout_layers(struct layout *layout)
+{
+	struct nn_net *net = layout->net;
+	uint64_t before[NN_USES] = { 0 };
+	struct nn_layer layer = { 0 };
+	enum nn_status status = NN_OK;
+	uint32_t *i = &layout->index;
+
+	for (*i = 0; *i < layout->spec->n_layers; (*i)++) {
+		layer = (struct nn_layer){
+			.in = layout->values[*i].shape,
+			.inputs = layout->values[*i].floats,
+		};
+		memcpy(before, layout->arena.used_by, sizeof(before));
+		status = layout_layer(layout, &layer);
 		if (status != NN_OK)
 			return status;
-		if (*index == 0)
-			net->inputs = layer.inputs;
-		net->outputs = layer.outputs;
+		if (layout->report)
+			report_layer(layout, &layer, before);
 		if (net->layers)
-			net->layers[*index] = layer;
-		in = layer.out;
+			net->layers[*i] = layer;
 	}
+	net->inputs = layout->values[0].floats;
+	net->outputs = layer.outputs;
 	return NN_OK;
 }
 
-/* Hand the predicting layers their buffers, the way they were counted. */
-static void share_activations(struct nn_net *net, float *const buffers[2])
+/* ---- What layers share ---- */
+
+/* Training, deltas take turns in the region; predicting, values do. */
+static bool takes_turns(const struct layout *layout, uint32_t value)
 {
-	unsigned int turn = 0;
+	const struct nn_spec *spec = layout->spec;
+
+	if (value > 0)
+		return layout->values[value].owner == value;
+	return spec->train ? wants_input_delta(spec) : spec->keeps_input;
+}
+
+static void measure_values(struct layout *layout)
+{
+	uint32_t n = layout->spec->n_layers;
 	uint32_t i = 0;
 
-	for (i = 0; i < net->n_layers; i++) {
-		if (net->layers[i].passes)
-			continue;
-		net->layers[i].output = buffers[turn];
-		turn = !turn;
-	}
+	/* The caller reads the result after the last layer has run. */
+	layout->values[n].last = (uint16_t)(n + 1);
+	if (!layout->spec->train)
+		layout->values[layout->values[n].owner].last = (uint16_t)(n + 1);
+	for (i = 0; i <= n; i++)
+		if (takes_turns(layout, i))
+			layout->values[i].units = (uint32_t)
+				(value_bytes(layout, i) / NN_ARENA_ALIGNMENT);
 }
 
-static enum nn_status layout_shared(const struct nn_spec *spec,
-				    struct nn_arena *arena,
-				    struct shared *shared, struct nn_net *net)
+/* Memory of @value in the region, or NULL if it has none there. */
+static float *place_of(const struct layout *layout, float *region, uint32_t value)
 {
-	float *activation[2] = { NULL, NULL };
-	unsigned int i = 0;
+	const struct nn_value *owner =
+		&layout->values[layout->values[value].owner];
 
-	if (wants_input_delta(spec))
-		grow(&shared->delta[0], (uint64_t)spec->width * spec->height
-					* spec->channels * spec->micro_batch);
-	for (i = 0; i < 2; i++) {
-		activation[i] = nn_arena_floats(arena, NN_USE_ACTIVATIONS,
-						shared->activation[i]);
-		net->delta[i] = nn_arena_floats(arena, NN_USE_DELTAS,
-						shared->delta[i]);
-	}
-	net->workspace = nn_arena_floats(arena, NN_USE_WORKSPACE,
-					 shared->workspace);
-	if (net->layers && !spec->train)
-		share_activations(net, activation);
-	return arena->too_large ? NN_ERR_SIZE : NN_OK;
+	if (owner->units == 0)
+		return NULL;
+	return region + (size_t)owner->at * (NN_ARENA_ALIGNMENT / sizeof(float));
 }
+
+static void share_values(const struct layout *layout, float *region)
+{
+	struct nn_net *net = layout->net;
+	uint32_t i = 0;
+
+	net->input = place_of(layout, region, 0);
+	for (i = 0; i < net->n_layers; i++)
+		net->layers[i].output = place_of(layout, region, i + 1);
+}
+
+static void share_deltas(const struct layout *layout, float *region)
+{
+	struct nn_net *net = layout->net;
+	struct nn_layer *layer = NULL;
+	uint32_t owner = 0;
+	uint32_t i = 0;
+
+	net->input_delta = place_of(layout, region, 0);
+	net->input_last = layout->values[0].last;
+	for (i = 0; i < net->n_layers; i++) {
+		layer = &net->layers[i];
+		layer->last = layout->values[i + 1].last;
+		owner = layout->values[i + 1].owner;
+		if (!layer->passes)
+			layer->delta = place_of(layout, region, i + 1);
+		else if (owner > 0)
+			layer->output = net->layers[owner - 1].output;
+	}
+}
+
+static enum nn_status layout_region(struct layout *layout)
+{
+	enum nn_use use = layout->spec->train ? NN_USE_DELTAS : NN_USE_ACTIVATIONS;
+	uint64_t units = 0;
+	void *region = NULL;
+
+	measure_values(layout);
+	units = nn_place(layout->values, layout->spec->n_layers + 1);
+	if (units > UINT32_MAX)
+		return NN_ERR_SIZE;
+	region = nn_arena_take(&layout->arena, use, units, NN_ARENA_ALIGNMENT);
+	if (!layout->net->layers)
+		return NN_OK;
+	if (layout->spec->train)
+		share_deltas(layout, region);
+	else
+		share_values(layout, region);
+	return NN_OK;
+}
+
+/* Training, the backward pass needs input and truth again. */
+static void layout_kept(struct layout *layout)
+{
+	const struct nn_spec *spec = layout->spec;
+	struct nn_net *net = layout->net;
+
+	if (!spec->keeps_input || !spec->train)
+		return;
+	net->input = nn_arena_floats(&layout->arena, NN_USE_ACTIVATIONS,
+				     (uint64_t)net->inputs * spec->micro_batch);
+	net->truth = nn_arena_floats(&layout->arena, NN_USE_ACTIVATIONS,
+				     (uint64_t)net->truths * spec->micro_batch);
+}
+
+/* ---- Segments ---- */
 
 static enum nn_status check_segment(const struct nn_spec *spec)
 {
@@ -298,100 +310,126 @@ static enum nn_status check_segment(const struct nn_spec *spec)
 		return NN_ERR_SPEC;
 	if (in.width == 0 || in.height == 0 || in.channels == 0)
 		return NN_ERR_SPEC;
-	if (spec->n_layers > NN_MAX_LAYERS
-	    || spec->first_layer > UINT32_MAX - spec->n_layers)
+	if (spec->n_layers > NN_MAX_LAYERS || spec->first_layer > NN_MAX_NETWORK
+	    || spec->n_layers > NN_MAX_NETWORK - spec->first_layer)
 		return NN_ERR_SIZE;
-	if (!shape_floats(in, &inputs)
+	if (!nn_shape_floats(in, &inputs)
 	    || (uint64_t)inputs * spec->micro_batch > NN_MAX_TENSOR_FLOATS)
 		return NN_ERR_SIZE;
 	return NN_OK;
 }
 
-/* Without memory in @arena: only count; *net then lacks its layers. */
-static enum nn_status lay_out(const struct nn_spec *spec,
-			      struct nn_arena *arena, struct nn_net *net,
-			      uint32_t *bad_layer)
+/* Without memory in the arena: only count; the net then lacks its layers. */
+static enum nn_status lay_out(struct layout *layout)
 {
-	struct shared shared = { 0 };
+	const struct nn_spec *spec = layout->spec;
+	struct nn_shape in = { spec->width, spec->height, spec->channels };
 	enum nn_status status = NN_ERR_SPEC;
+	uint32_t inputs = 0;
 
-	*net = (struct nn_net){
+	nn_shape_floats(in, &inputs);
+	layout->values[0] = new_value(0, in, inputs);
+	layout->arena.values = layout->values;
+	*layout->net = (struct nn_net){
 		.n_layers = spec->n_layers,
 		.first_layer = spec->first_layer,
 		.train = spec->train,
-		.input_delta = wants_input_delta(spec),
 	};
-	memcpy(net->seed, spec->seed, sizeof(net->seed));
-	net->layers = nn_arena_take(arena, NN_USE_BOOKKEEPING, spec->n_layers,
-				    sizeof(*net->layers));
-	status = layout_layers(spec, arena, &shared, net, bad_layer);
+	memcpy(layout->net->seed, spec->seed, sizeof(layout->net->seed));
+	layout->net->layers = nn_arena_take(&layout->arena, NN_USE_BOOKKEEPING,
+					    spec->n_layers, NN_LAYER_BYTES);
+	status = layout_layers(layout);
+	if (status == NN_OK)
+		status = layout_region(layout);
 	if (status != NN_OK)
 		return status;
-	return layout_shared(spec, arena, &shared, net);
+	layout_kept(layout);
+	layout->net->workspace = nn_arena_floats(&layout->arena,
+						 NN_USE_WORKSPACE,
+						 layout->workspace_floats);
+	return layout->arena.too_large ? NN_ERR_SIZE : NN_OK;
 }
 
-static void report(const struct nn_arena *arena, const struct nn_net *net,
-		   struct nn_plan *plan)
+static void report(const struct layout *layout, struct nn_plan *plan)
 {
-	plan->weights = (size_t)arena->used_by[NN_USE_WEIGHTS];
-	plan->gradients = (size_t)arena->used_by[NN_USE_GRADIENTS];
-	plan->activations = (size_t)arena->used_by[NN_USE_ACTIVATIONS];
-	plan->deltas = (size_t)arena->used_by[NN_USE_DELTAS];
-	plan->workspace = (size_t)arena->used_by[NN_USE_WORKSPACE];
-	plan->bookkeeping = (size_t)arena->used_by[NN_USE_BOOKKEEPING];
-	plan->total = (size_t)arena->used;
-	plan->inputs = net->inputs;
-	plan->outputs = net->outputs;
-	plan->truths = net->truths;
+	const uint64_t *used_by = layout->arena.used_by;
+
+	*plan = (struct nn_plan){
+		.weights = used_by[NN_USE_WEIGHTS],
+		.gradients = used_by[NN_USE_GRADIENTS],
+		.activations = used_by[NN_USE_ACTIVATIONS],
+		.deltas = used_by[NN_USE_DELTAS],
+		.workspace = used_by[NN_USE_WORKSPACE],
+		.bookkeeping = used_by[NN_USE_BOOKKEEPING],
+		.total = layout->arena.used,
+		.inputs = layout->net->inputs,
+		.outputs = layout->net->outputs,
+		.truths = layout->net->truths,
+	};
 }
 
-static enum nn_status plan_net(const struct nn_spec *spec, struct nn_plan *plan,
-			       uint32_t *bad_layer)
+enum nn_status nn_plan_layers(const struct nn_spec *spec, struct nn_plan *plan,
+			      struct nn_layer_plan *layers, uint32_t *bad_layer)
 {
-	struct nn_arena arena = { 0 };
 	struct nn_net net = { 0 };
+	struct layout layout = { .spec = spec, .net = &net, .report = layers };
 	enum nn_status status = check_segment(spec);
 
-	if (status != NN_OK)
-		return status;
-	nn_arena_take(&arena, NN_USE_BOOKKEEPING, 1, sizeof(net));
-	status = lay_out(spec, &arena, &net, bad_layer);
-	if (status != NN_OK)
-		return status;
-	if (arena.used > SIZE_MAX)
-		return NN_ERR_SIZE;
-	report(&arena, &net, plan);
-	return NN_OK;
+	*plan = (struct nn_plan){ 0 };
+	nn_arena_take(&layout.arena, NN_USE_BOOKKEEPING, 1, NN_NET_BYTES);
+	if (status == NN_OK)
+		status = lay_out(&layout);
+	if (status == NN_OK)
+		report(&layout, plan);
+	else if (bad_layer)
+		*bad_layer = layout.index;
+	return status;
 }
 
 enum nn_status nn_plan(const struct nn_spec *spec, struct nn_plan *plan,
 		       uint32_t *bad_layer)
 {
-	uint32_t layer = 0;
-	enum nn_status status = NN_ERR_SPEC;
-
-	*plan = (struct nn_plan){ 0 };
-	status = plan_net(spec, plan, &layer);
-	if (status != NN_OK && bad_layer)
-		*bad_layer = layer;
-	return status;
+	return nn_plan_layers(spec, plan, NULL, bad_layer);
 }
 
-static void fill(float *x, uint32_t count, float value)
+/* What a fresh segment has beside zeros. */
+static void furnish(struct nn_net *net)
 {
+	struct nn_layer *layer = NULL;
+	struct nn_parameter *scales = NULL;
 	uint32_t i = 0;
+	uint32_t j = 0;
 
-	for (i = 0; i < count; i++)
-		x[i] = value;
+	for (i = 0; i < net->n_layers; i++) {
+		layer = &net->layers[i];
+		scales = &layer->parameter[NN_SCALES];
+		for (j = 0; j < scales->count; j++)
+			scales->value[j] = 1;
+		if (layer->spec.kind == NN_DROPOUT)
+			nn_random_derive(layer->dropout_key, net->seed,
+					 NN_RANDOM_DROPOUT, net->first_layer + i);
+	}
+}
+
+static enum nn_status init_in(struct nn_net **net, const struct nn_spec *spec,
+			      void *memory)
+{
+	struct layout layout = { .spec = spec, .arena.base = memory };
+	enum nn_status status = NN_ERR_SPEC;
+
+	layout.net = nn_arena_take(&layout.arena, NN_USE_BOOKKEEPING, 1,
+				   NN_NET_BYTES);
+	status = lay_out(&layout);
+	if (status == NN_OK)
+		furnish(layout.net);
+	*net = layout.net;
+	return status;
 }
 
 enum nn_status nn_init(struct nn_net **net, const struct nn_spec *spec,
 		       void *memory, size_t size)
 {
-	struct nn_arena arena = { .base = memory };
 	struct nn_plan plan = { 0 };
-	struct nn_parameter *scales = NULL;
-	uint32_t i = 0;
 	enum nn_status status = nn_plan(spec, &plan, NULL);
 
 	*net = NULL;
@@ -400,12 +438,6 @@ enum nn_status nn_init(struct nn_net **net, const struct nn_spec *spec,
 	if (!memory || size < plan.total
 	    || (uintptr_t)memory % NN_ARENA_ALIGNMENT != 0)
 		return NN_ERR_ARENA;
-	memset(memory, 0, plan.total);
-	*net = nn_arena_take(&arena, NN_USE_BOOKKEEPING, 1, sizeof(**net));
-	status = lay_out(spec, &arena, *net, &i);
-	for (i = 0; status == NN_OK && i < spec->n_layers; i++) {
-		scales = &(*net)->layers[i].parameter[NN_SCALES];
-		fill(scales->value, scales->count, 1);
-	}
-	return status;
+	memset(memory, 0, (size_t)plan.total);
+	return init_in(net, spec, memory);
 }

@@ -76,7 +76,7 @@ static void softmax_backward(struct nn_layer *layer, const struct nn_call *call)
 	if (!call->input_delta)
 		return;
 	for (i = 0; i < n; i++)
-		call->input_delta[i] = call->delta[i]
+		call->input_delta[i] += call->delta[i]
 			+ (own ? call->truth[i] - layer->output[i] : 0);
 }
 

@@ -28,16 +28,20 @@
 	  { 0x80, 0xaf, 0xb4, 0xea, 0xb2, 0xf1, 0x99, 0x8d } }
 
 /* Raised with every change of this file that an old peer would misread. */
-#define DARKNETP_TA_ABI 1u
+#define DARKNETP_TA_ABI 2u
 
 /* Limits of one model; the arithmetic has its own in nn.h. */
-#define DARKNETP_MAX_LAYERS 256u
+#define DARKNETP_MAX_LAYERS 256u	/* of the partition */
+#define DARKNETP_MAX_NETWORK 65535u	/* of the whole network */
+#define DARKNETP_MAX_SOURCES 8u
 
 enum darknetp_command {
 	/*
 	 * Who is there.
 	 * [0] value out: a = DARKNETP_TA_ABI of the TA, b = 0
-	 * [1] value out: a = bytes of heap the TA can give a model, b = 0
+	 * [1] value out: a = bytes of heap that a model may take,
+	 *     b = bytes that this session's model takes now: 0 before BUILD
+	 *     and after a refused one
 	 */
 	DARKNETP_CMD_VERSION = 0,
 
@@ -52,22 +56,29 @@ enum darknetp_command {
 	 * [1] value out: a = bytes of heap the model needs, b = bytes available
 	 *     (both set with TEE_ERROR_OUT_OF_MEMORY too);
 	 *     with TEE_ERROR_BAD_FORMAT (makes no sense, or too large) or
-	 *     TEE_ERROR_NOT_SUPPORTED (valid, not computed here):
+	 *     TEE_ERROR_NOT_SUPPORTED (valid, not computed here; or it reads a
+	 *     layer outside of the partition):
 	 *     a = the refused layer, counted in the whole network, b = 1
 	 */
 	DARKNETP_CMD_BUILD = 1,
 
 	/*
-	 * Put parameters into a layer, whole or piece by piece.
+	 * Put parameters into a layer, whole or piece by piece; with
+	 * DARKNETP_TENSOR_MOMENTUM their momentum instead, to go on from a
+	 * checkpoint.
 	 * [0] value in: a = layer, counted in the whole network,
-	 *     b = enum darknetp_tensor
-	 * [1] value in: a = first element, b = 0
-	 * [2] memref in: float[]
+	 *     b = enum darknetp_tensor, perhaps | DARKNETP_TENSOR_MOMENTUM
+	 *     (training sessions, for tensors learned by descent; between
+	 *     FORWARD and BACKWARD: TEE_ERROR_BAD_STATE)
+	 * [1] value in: a = first element, b = enum darknetp_form; a form that
+	 *     the TA does not know: TEE_ERROR_NOT_SUPPORTED
+	 * [2] memref in: float[] for DARKNETP_FORM_PLAIN
 	 */
 	DARKNETP_CMD_TENSOR_LOAD = 2,
 
 	/*
-	 * Read parameters back, to save a trained model. Training sessions only:
+	 * Read parameters or momentum back, to save a trained model or a
+	 * checkpoint. Training sessions only:
 	 * a session that was built to predict never gives its weights away
 	 * (TEE_ERROR_ACCESS_DENIED).
 	 * Parameters as TENSOR_LOAD, but [2] is memref out.
@@ -125,7 +136,7 @@ struct darknetp_model {
 	uint32_t reserved;		/* 0 */
 };
 
-/* 64 bytes; values of kind, activation and cost: the enums of nn.h */
+/* 112 bytes; values of kind, activation and cost: the enums of nn.h */
 struct darknetp_layer {
 	uint32_t kind;
 	uint32_t activation;
@@ -142,7 +153,12 @@ struct darknetp_layer {
 	float temperature;
 	float scale;
 	float learning_rate;
-	uint32_t reserved;		/* 0 */
+	float alpha, beta;
+	uint32_t n_sources;		/* 0..DARKNETP_MAX_SOURCES */
+	uint32_t sources[DARKNETP_MAX_SOURCES];	/* counted in the whole network;
+						 * 0 from n_sources on
+						 */
+	uint32_t reserved[2];		/* 0 */
 };
 
 /* Flags of struct darknetp_step. */
@@ -173,6 +189,14 @@ enum darknetp_tensor {
 	DARKNETP_TENSOR_SCALES = 2,
 	DARKNETP_TENSOR_ROLLING_MEAN = 3,
 	DARKNETP_TENSOR_ROLLING_VARIANCE = 4,
+};
+
+/* Added to a tensor: its momentum, (the same shape). */
+#define DARKNETP_TENSOR_MOMENTUM 0x100u
+
+/* How the values of a tensor are written. */
+enum darknetp_form {
+	DARKNETP_FORM_PLAIN = 0,	/* float[] */
 };
 
 #endif /* DARKNETP_TA_H */

@@ -34,6 +34,7 @@ static uint32_t version(struct model *model,
 {
 	params[0].a = DARKNETP_TA_ABI;
 	params[1].a = saturate(model->host->heap);
+	params[1].b = saturate(model->block_size);
 	return RESULT_SUCCESS;
 }
 
@@ -55,6 +56,7 @@ static struct model_piece piece_of(const struct command_param params[COMMAND_PAR
 		.layer = params[0].a,
 		.tensor = params[0].b,
 		.first = params[1].a,
+		.form = params[1].b,
 	};
 }
 
@@ -64,8 +66,6 @@ static uint32_t tensor_load(struct model *model,
 	struct model_piece piece = piece_of(params);
 	struct request data = request_of(&params[2]);
 
-	if (params[1].b != 0)
-		return RESULT_BAD_PARAMETERS;
 	return model_load(model, &piece, &data);
 }
 
@@ -75,8 +75,6 @@ static uint32_t tensor_save(struct model *model,
 	struct model_piece piece = piece_of(params);
 	struct answer data = answer_of(&params[2]);
 
-	if (params[1].b != 0)
-		return RESULT_BAD_PARAMETERS;
 	return model_save(model, &piece, &data);
 }
 

@@ -36,11 +36,31 @@ void model_close(struct model *model)
 
 /* ---- Tensors ---- */
 
+static bool wants_momentum(const struct model_piece *piece)
+{
+	return piece->tensor & DARKNETP_TENSOR_MOMENTUM;
+}
+
+/* What both directions ask first. */
+static uint32_t check_piece(const struct model *model,
+			    const struct model_piece *piece)
+{
+	if (model->state == MODEL_EMPTY)
+		return RESULT_BAD_STATE;
+	if (piece->form != DARKNETP_FORM_PLAIN)
+		return RESULT_NOT_SUPPORTED;
+	if (wants_momentum(piece) && model->state == MODEL_FORWARDED)
+		return RESULT_BAD_STATE;
+	return RESULT_SUCCESS;
+}
+
 /* The @bytes of a tensor that a piece names, or NULL. */
 static float *find_piece(struct model *model, const struct model_piece *piece,
 			 size_t bytes)
 {
 	size_t n = bytes / sizeof(float);
+	uint32_t layer = piece->layer - model->first_layer;
+	uint32_t kind = piece->tensor & ~DARKNETP_TENSOR_MOMENTUM;
 	uint32_t count = 0;
 	float *tensor = NULL;
 
@@ -48,8 +68,12 @@ static float *find_piece(struct model *model, const struct model_piece *piece,
 		return NULL;
 	if (piece->layer < model->first_layer)
 		return NULL;
-	tensor = nn_tensor(model->net, piece->layer - model->first_layer,
-			   (enum nn_tensor_kind)piece->tensor, &count);
+	if (wants_momentum(piece))
+		tensor = nn_momentum(model->net, layer,
+				     (enum nn_tensor_kind)kind, &count);
+	else
+		tensor = nn_tensor(model->net, layer, (enum nn_tensor_kind)kind,
+				   &count);
 	if (!tensor || piece->first > count || n > count - piece->first)
 		return NULL;
 	return tensor + piece->first;
@@ -58,10 +82,11 @@ static float *find_piece(struct model *model, const struct model_piece *piece,
 uint32_t model_load(struct model *model, const struct model_piece *piece,
 		    struct request *data)
 {
+	uint32_t result = check_piece(model, piece);
 	float *to = NULL;
 
-	if (model->state == MODEL_EMPTY)
-		return RESULT_BAD_STATE;
+	if (result != RESULT_SUCCESS)
+		return result;
 	to = find_piece(model, piece, data->left);
 	if (!to || !request_take(data, to, data->left))
 		return RESULT_BAD_PARAMETERS;
@@ -71,10 +96,11 @@ uint32_t model_load(struct model *model, const struct model_piece *piece,
 uint32_t model_save(struct model *model, const struct model_piece *piece,
 		    const struct answer *data)
 {
+	uint32_t result = check_piece(model, piece);
 	const float *from = NULL;
 
-	if (model->state == MODEL_EMPTY)
-		return RESULT_BAD_STATE;
+	if (result != RESULT_SUCCESS)
+		return result;
 	if (!model->train)
 		return RESULT_ACCESS_DENIED;
 	from = find_piece(model, piece, data->size);
@@ -157,10 +183,10 @@ static size_t input_delta_bytes(const struct model *model, uint32_t count)
 static void run_forward(struct model *model, const struct nn_step *step,
 			struct request *input, struct request *truth)
 {
-	request_take(input, model->input, input->left);
-	if (truth->left > 0)
-		request_take(truth, model->truth, truth->left);
-	nn_forward(model->net, step, model->input, model->truth);
+	request_take(input, nn_input(model->net), input->left);
+	request_take(truth, nn_truth(model->net), truth->left);
+	nn_forward(model->net, step, nn_input(model->net),
+		   nn_truth(model->net));
 }
 
 static void trace_loss(struct model *model, uint32_t samples)
@@ -275,7 +301,8 @@ uint32_t model_backward(struct model *model, struct request *step,
 		return RESULT_BAD_STATE;
 	request_take(output_delta, nn_output_delta(model->net),
 		     output_delta->left);
-	nn_backward(model->net, &nn_step, model->input, model->truth);
+	nn_backward(model->net, &nn_step, nn_input(model->net),
+		    nn_truth(model->net));
 	put_input_delta(model, input_delta);
 	finish_step(model, &wire);
 	return RESULT_SUCCESS;
@@ -299,7 +326,8 @@ uint32_t model_train(struct model *model, struct request *step,
 	if (nn_output_delta(model->net))
 		memset(nn_output_delta(model->net), 0,
 		       bytes_of(wire.count, model->outputs));
-	nn_backward(model->net, &nn_step, model->input, model->truth);
+	nn_backward(model->net, &nn_step, nn_input(model->net),
+		    nn_truth(model->net));
 	put_input_delta(model, input_delta);
 	finish_step(model, &wire);
 	return RESULT_SUCCESS;

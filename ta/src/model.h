@@ -27,6 +27,9 @@ struct model_host {
 	size_t heap;	/* bytes that one model may take */
 };
 
+/* Beside nn_plan(): an allocator aligns to 4 or 8 bytes only. */
+#define MODEL_ALIGNMENT_BYTES NN_ARENA_ALIGNMENT
+
 enum model_state {
 	MODEL_EMPTY = 0,
 	MODEL_READY,
@@ -39,9 +42,7 @@ struct model {
 	enum model_state state;
 	void *block;		/* all memory of the model, one allocation */
 	size_t block_size;
-	struct nn_net *net;	/* in block, as the next two */
-	float *input;		/* (micro_batch, inputs) */
-	float *truth;		/* (micro_batch, truths); NULL: not needed */
+	struct nn_net *net;	/* in block */
 	uint32_t inputs, outputs, truths;	/* floats per sample */
 	uint32_t first_layer;	/* index in the whole network */
 	uint32_t micro_batch;
@@ -71,8 +72,9 @@ uint32_t model_build(struct model *model, struct request *request,
 /* A piece of a parameter tensor; @layer counts in the whole network. */
 struct model_piece {
 	uint32_t layer;
-	uint32_t tensor;	/* enum darknetp_tensor */
+	uint32_t tensor;	/* enum darknetp_tensor, or its momentum */
 	uint32_t first;		/* element */
+	uint32_t form;		/* enum darknetp_form */
 };
 
 /* DARKNETP_CMD_TENSOR_LOAD and _SAVE. */

@@ -5,11 +5,13 @@
 #include "darknetp_ta.h"
 
 _Static_assert(sizeof(struct darknetp_model) == 48, "layout of the contract");
-_Static_assert(sizeof(struct darknetp_layer) == 64, "layout of the contract");
+_Static_assert(sizeof(struct darknetp_layer) == 112, "layout of the contract");
 _Static_assert(sizeof(float) == 4, "the contract's floats are binary32");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "requests are copied as they are");
-_Static_assert(DARKNETP_MAX_LAYERS <= NN_MAX_LAYERS, "limits agree");
+_Static_assert(DARKNETP_MAX_LAYERS <= NN_MAX_LAYERS
+	       && DARKNETP_MAX_NETWORK <= NN_MAX_NETWORK
+	       && DARKNETP_MAX_SOURCES <= NN_MAX_SOURCES, "limits agree");
 _Static_assert((int)DARKNETP_TENSOR_BIASES == (int)NN_BIASES
 	       && (int)DARKNETP_TENSOR_WEIGHTS == (int)NN_WEIGHTS
 	       && (int)DARKNETP_TENSOR_SCALES == (int)NN_SCALES
@@ -29,6 +31,8 @@ static uint32_t check_header(const struct darknetp_model *header)
 		return RESULT_BAD_PARAMETERS;
 	if (!seeded && (header->seed_low != 0 || header->seed_high != 0))
 		return RESULT_BAD_PARAMETERS;
+	if (header->network_layers > DARKNETP_MAX_NETWORK)
+		return RESULT_BAD_PARAMETERS;
 	if (header->layers == 0 || header->layers > DARKNETP_MAX_LAYERS
 	    || header->layers > header->network_layers
 	    || header->first_layer > header->network_layers - header->layers)
@@ -36,10 +40,27 @@ static uint32_t check_header(const struct darknetp_model *header)
 	return RESULT_SUCCESS;
 }
 
+static bool sources_from_wire(const struct darknetp_layer *wire,
+			      struct nn_layer_spec *layer)
+{
+	uint32_t i = 0;
+
+	if (wire->n_sources > DARKNETP_MAX_SOURCES)
+		return false;
+	layer->n_sources = (uint8_t)wire->n_sources;
+	for (i = 0; i < DARKNETP_MAX_SOURCES; i++) {
+		if (wire->sources[i] >= DARKNETP_MAX_NETWORK
+		    || (i >= wire->n_sources && wire->sources[i] != 0))
+			return false;
+		layer->sources[i] = (uint16_t)wire->sources[i];
+	}
+	return true;
+}
+
 static bool layer_from_wire(const struct darknetp_layer *wire,
 			    struct nn_layer_spec *layer)
 {
-	if (wire->reserved != 0 || wire->batch_normalize > 1 || wire->noloss > 1)
+	if (wire->reserved[0] != 0 || wire->reserved[1] != 0 || wire->batch_normalize > 1 || wire->noloss > 1)
 		return false;
 	*layer = (struct nn_layer_spec){
 		.kind = (enum nn_layer_kind)wire->kind,
@@ -57,8 +78,10 @@ static bool layer_from_wire(const struct darknetp_layer *wire,
 		.temperature = wire->temperature,
 		.scale = wire->scale,
 		.learning_rate = wire->learning_rate,
+		.alpha = wire->alpha,
+		.beta = wire->beta,
 	};
-	return true;
+	return sources_from_wire(wire, layer);
 }
 
 static bool take_layers(struct request *request, uint32_t n,
@@ -86,66 +109,38 @@ static void choose_seed(const struct model *model,
 	}
 }
 
-/* Where things lie in the one block of a model. */
-struct placement {
-	uint64_t input_at, truth_at;
-	uint64_t size;		/* of the block, room to align it included */
-};
-
-static uint64_t aligned(uint64_t floats)
-{
-	uint64_t bytes = floats * sizeof(float);
-
-	return bytes + (NN_ARENA_ALIGNMENT - bytes % NN_ARENA_ALIGNMENT)
-		       % NN_ARENA_ALIGNMENT;
-}
-
-static struct placement place(const struct nn_spec *spec,
-			      const struct nn_plan *plan)
-{
-	struct placement placement = { .input_at = plan->total };
-	uint64_t truths = spec->train ? plan->truths : 0;
-
-	/* nn_plan() has bounded both tensors by NN_MAX_TENSOR_FLOATS. */
-	placement.truth_at = placement.input_at
-			     + aligned((uint64_t)plan->inputs * spec->micro_batch);
-	placement.size = placement.truth_at + aligned(truths * spec->micro_batch)
-			 + NN_ARENA_ALIGNMENT;
-	return placement;
-}
-
 static uint32_t saturate(uint64_t size)
 {
 	return size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
 }
 
-/* Allocate and lay out what is known to make sense. */
+/*
+ * Allocate and lay out what is known to make sense. The allocator may align less
+ * than an arena must be.
+ */
 static uint32_t furnish(struct model *model, const struct nn_spec *spec,
 			const struct nn_plan *plan, uint32_t numbers[2])
 {
-	struct placement placement = place(spec, plan);
+	uint64_t size = plan->total + MODEL_ALIGNMENT_BYTES;
 	uint8_t *base = NULL;
 
-	numbers[0] = saturate(placement.size);
+	numbers[0] = saturate(size);
 	numbers[1] = saturate(model->host->heap);
-	if (placement.size > model->host->heap)
+	if (size > model->host->heap)
 		return RESULT_OUT_OF_MEMORY;
-	model->block = model->host->allocate((size_t)placement.size);
+	model->block = model->host->allocate((size_t)size);
 	if (!model->block)
 		return RESULT_OUT_OF_MEMORY;
-	model->block_size = (size_t)placement.size;
+	model->block_size = (size_t)size;
 	base = model->block;
 	base += (NN_ARENA_ALIGNMENT - (uintptr_t)base % NN_ARENA_ALIGNMENT)
 		% NN_ARENA_ALIGNMENT;
-	if (nn_init(&model->net, spec, base, plan->total) != NN_OK) {
-		model->host->release(model->block);
-		model->block = NULL;
-		return RESULT_BAD_FORMAT;
-	}
-	model->input = (float *)(void *)(base + placement.input_at);
-	if (spec->train && plan->truths > 0)
-		model->truth = (float *)(void *)(base + placement.truth_at);
-	return RESULT_SUCCESS;
+	if (nn_init(&model->net, spec, base, (size_t)plan->total) == NN_OK)
+		return RESULT_SUCCESS;
+	model->host->release(model->block);
+	model->block = NULL;
+	model->block_size = 0;
+	return RESULT_BAD_FORMAT;
 }
 
 static bool has_softmax(const struct nn_spec *spec)
@@ -186,6 +181,7 @@ static uint32_t build_layers(struct model *model, const struct nn_spec *spec,
 	if (status != NN_OK)
 		return refuse_layer(spec, bad_layer,
 				    status == NN_ERR_UNSUPPORTED
+				    || status == NN_ERR_SOURCE
 				    ? RESULT_NOT_SUPPORTED : RESULT_BAD_FORMAT,
 				    numbers);
 	if (!end_makes_sense(spec, &plan, reaches_end))
@@ -208,11 +204,15 @@ static uint32_t build_layers(struct model *model, const struct nn_spec *spec,
 	return RESULT_SUCCESS;
 }
 
+/*
+ * The descriptions of all layers are on the stack (20 KiB of the 64): a heap
+ * block beside the model's would have to be kept free for it.
+ */
 uint32_t model_build(struct model *model, struct request *request,
 		     uint32_t numbers[2])
 {
 	struct darknetp_model header = { 0 };
-	struct nn_layer_spec *layers = NULL;
+	struct nn_layer_spec layers[DARKNETP_MAX_LAYERS] = { 0 };
 	struct nn_spec spec = { 0 };
 	uint32_t result = RESULT_BAD_PARAMETERS;
 
@@ -225,9 +225,6 @@ uint32_t model_build(struct model *model, struct request *request,
 		return result;
 	if (request->left != header.layers * sizeof(struct darknetp_layer))
 		return RESULT_BAD_PARAMETERS;
-	layers = model->host->allocate(header.layers * sizeof(*layers));
-	if (!layers)
-		return RESULT_OUT_OF_MEMORY;
 	spec = (struct nn_spec){
 		.width = header.width,
 		.height = header.height,
@@ -237,6 +234,7 @@ uint32_t model_build(struct model *model, struct request *request,
 		.micro_batch = header.micro_batch,
 		.train = header.flags & DARKNETP_MODEL_TRAIN,
 		.input_delta = true,
+		.keeps_input = true,
 		.layers = layers,
 	};
 	choose_seed(model, &header, &spec);
@@ -245,7 +243,6 @@ uint32_t model_build(struct model *model, struct request *request,
 		result = build_layers(model, &spec,
 				      header.first_layer + header.layers
 				      == header.network_layers, numbers);
-	model->host->release(layers);
 	model_wipe(spec.seed, sizeof(spec.seed));
 	return result;
 }

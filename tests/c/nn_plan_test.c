@@ -50,7 +50,7 @@ static void predicting_needs_weights_and_two_buffers(void **state)
 	struct nn_spec spec = lenet_segment(0, LENET_LAYERS - 1, 1, false);
 	struct nn_plan plan = { 0 };
 	size_t weights = LENET_WEIGHTS * sizeof(float);
-	/* the outputs of layer 0, and the largest of those in the other buffer */
+	/* the largest pair of neighbours: outputs of layers 0 and 1 */
 	size_t buffers = (6 * 12 * 12 + 6 * 6 * 6) * sizeof(float);
 
 	(void)state;
@@ -258,7 +258,8 @@ static void other_kinds_refuse(void **state)
 	REFUSED(good_cost, scale, NAN, NN_ERR_SPEC);
 	REFUSED(good_cost, cost, (enum nn_cost_type)4, NN_ERR_UNSUPPORTED);
 	REFUSED(good_cost, kind, (enum nn_layer_kind)0, NN_ERR_UNSUPPORTED);
-	REFUSED(good_cost, kind, (enum nn_layer_kind)8, NN_ERR_UNSUPPORTED);
+	REFUSED(good_cost, kind, (enum nn_layer_kind)12, NN_ERR_UNSUPPORTED);
+	REFUSED(good_cost, n_sources, 1, NN_ERR_SPEC);
 }
 
 /* One field of the segment set to a bad value. */
@@ -281,6 +282,7 @@ static void segment_refuses(void **state)
 	SEGMENT_REFUSED(n_layers, 0, NN_ERR_SPEC);
 	SEGMENT_REFUSED(n_layers, NN_MAX_LAYERS + 1, NN_ERR_SIZE);
 	SEGMENT_REFUSED(first_layer, UINT32_MAX, NN_ERR_SIZE);
+	SEGMENT_REFUSED(first_layer, NN_MAX_NETWORK, NN_ERR_SIZE);
 	SEGMENT_REFUSED(micro_batch, 0, NN_ERR_SPEC);
 	SEGMENT_REFUSED(micro_batch, UINT32_MAX, NN_ERR_SIZE);
 	SEGMENT_REFUSED(layers, NULL, NN_ERR_SPEC);

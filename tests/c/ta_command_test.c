@@ -98,6 +98,24 @@ static void version_tells_abi_and_heap(void **state)
 	assert_int_equal(params[1].b, 0);
 }
 
+/* What a model takes is told while it has it, so that a leak would show. */
+static void version_tells_memory_in_use(void **state)
+{
+	struct command_param params[COMMAND_PARAMS] = { value_out(), value_out() };
+	struct build_request request = partition(0, NET_COST, 0);
+	uint32_t need = 0;
+
+	world.host.heap = 100;
+	assert_int_equal(build(*state, &request), RESULT_OUT_OF_MEMORY);
+	command_invoke(*state, DARKNETP_CMD_VERSION, params);
+	assert_int_equal(params[1].b, 0);
+	world.host.heap = TEST_HEAP;
+	assert_int_equal(build(*state, &request), RESULT_SUCCESS);
+	need = last_values[0];
+	command_invoke(*state, DARKNETP_CMD_VERSION, params);
+	assert_int_equal(params[1].b, need);
+}
+
 /* What the client left in a value parameter does not come back as an answer. */
 static void refused_build_clears_its_numbers(void **state)
 {
@@ -117,6 +135,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unknown_commands_are_refused,
 						session_open, session_close),
 		cmocka_unit_test_setup_teardown(version_tells_abi_and_heap,
+						session_open, session_close),
+		cmocka_unit_test_setup_teardown(version_tells_memory_in_use,
 						session_open, session_close),
 		cmocka_unit_test_setup_teardown(refused_build_clears_its_numbers,
 						session_open, session_close),

@@ -46,6 +46,8 @@ typedef uint32_t TEEC_Result;
 #define TEEC_MEM_INPUT		 1u
 #define TEEC_MEM_OUTPUT		 2u
 
+#define TEEC_CONFIG_PAYLOAD_REF_COUNT 4
+#define TEEC_PARAM_TYPE_GET(p, i) (((p) >> (4 * (i))) & 0xfu)
 #define TEEC_PARAM_TYPES(p0, p1, p2, p3) \
 	((p0) | ((p1) << 4) | ((p2) << 8) | ((p3) << 12))
 
