@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "hostile.h"
+#include "largest.h"
 
 #include "nn.h"
 
@@ -41,7 +42,7 @@ static struct reply build_long(struct victim *victim, uint32_t claimed, uint32_t
 
 	request.model = victim_description(VICTIM_PREDICT).model;
 	request.model.layers = claimed;
-	request.model.network_layers = UINT32_MAX;
+	request.model.network_layers = DARKNETP_MAX_NETWORK;
 	for (i = 0; i < LONGEST; i++)
 		request.layers[i] = (struct darknetp_layer){
 			.kind = NN_DROPOUT, .probability = 0.5f,
@@ -52,10 +53,10 @@ static struct reply build_long(struct victim *victim, uint32_t claimed, uint32_t
 
 void s9_too_many_layers(void)
 {
-	/* The last two times 64 bytes wrap around 32 bits, to 0 and to 64. */
+	/* From 0x10000000 on, times 112 bytes wraps around 32 bits, to 0 or 112. */
 	static const uint32_t claims[] = {
 		0, DARKNETP_MAX_LAYERS + 1, DARKNETP_MAX_LAYERS + 2, 0x7fffffff,
-		0x80000000, UINT32_MAX, 0x04000000, 0x04000001,
+		0x80000000, UINT32_MAX, 0x10000000, 0x10000001,
 	};
 	struct victim victim = { 0 };
 	unsigned int i = 0;
@@ -280,6 +281,7 @@ static const struct change impossible[] = {
 	{ MODEL(first_layer), 3, BAD_PARAMETERS },	/* over the end */
 	{ MODEL(first_layer), UINT32_MAX, BAD_PARAMETERS },
 	{ MODEL(network_layers), 3, BAD_PARAMETERS },
+	{ MODEL(network_layers), DARKNETP_MAX_NETWORK + 1, BAD_PARAMETERS },
 	{ LAYER(0, kind), 0, NOT_SUPPORTED },
 	{ LAYER(0, kind), 99, NOT_SUPPORTED },
 	{ LAYER(0, kind), UINT32_MAX, NOT_SUPPORTED },
@@ -294,7 +296,11 @@ static const struct change impossible[] = {
 	{ LAYER(0, groups), 3, BAD_FORMAT },
 	{ LAYER(0, batch_normalize), 2, BAD_PARAMETERS },
 	{ LAYER(0, noloss), 2, BAD_PARAMETERS },
-	{ LAYER(0, reserved), 1, BAD_PARAMETERS },
+	{ LAYER(0, reserved[0]), 1, BAD_PARAMETERS },
+	{ LAYER(0, reserved[1]), 1, BAD_PARAMETERS },
+	{ LAYER(0, n_sources), DARKNETP_MAX_SOURCES + 1, BAD_PARAMETERS },
+	{ LAYER(0, n_sources), UINT32_MAX, BAD_PARAMETERS },
+	{ LAYER(0, sources[0]), 1, BAD_PARAMETERS },	/* without being counted */
 	{ LAYER(0, learning_rate), NOT_A_NUMBER, BAD_FORMAT },
 	{ LAYER(0, learning_rate), INFINITE, BAD_FORMAT },
 	{ LAYER(1, size), 0, BAD_FORMAT },
@@ -312,14 +318,12 @@ static const struct change impossible_training[] = {
 	{ LAYER(1, scale), NOT_A_NUMBER, BAD_FORMAT },
 	{ LAYER(1, scale), INFINITE, BAD_FORMAT },
 	{ LAYER(1, kind), NN_DROPOUT, NOT_SUPPORTED },	/* nothing owns a loss */
-	{ LAYER(0, kind), NN_DROPOUT, BAD_FORMAT },	/* of no probability: see below */
 };
 
 void s14_impossible_shapes(void)
 {
 	try_changes(VICTIM_HIDDEN, impossible, ARRAY_SIZE(impossible));
-	try_changes(VICTIM_TRAIN, impossible_training,
-		    ARRAY_SIZE(impossible_training) - 1);
+	try_changes(VICTIM_TRAIN, impossible_training, ARRAY_SIZE(impossible_training));
 }
 
 /* Products that wrap around 32 or 64 bits, or are merely too large. */
@@ -355,74 +359,25 @@ void s14_overflowing_shapes(void)
 
 /* ---- Memory ---- */
 
-#define WIDE 64	/* inputs of one connected layer */
-
-static struct reply build_wide(TEEC_Session *session, uint32_t outputs)
-{
-	struct description description = victim_description(VICTIM_PREDICT);
-
-	description.model.layers = 1;
-	description.model.width = description.model.height = 1;
-	description.model.channels = WIDE;
-	description.layers[0] = description.layers[2];
-	description.layers[0].outputs = outputs;
-	return build(session, &description);
-}
-
-/*
- * The most outputs that fit, from what two refusals say they would need.
- * @each: bytes per output
- */
-static uint32_t outputs_that_fit(TEEC_Session *session, uint32_t *each)
-{
-	const uint32_t large = 100000;
-	TEEC_Value one = build_wide(session, large).params[1].value;
-	TEEC_Value two = build_wide(session, 2 * large).params[1].value;
-
-	*each = (two.a - one.a) / large;
-	if (!EXPECT(one.b > 0 && one.a > one.b && two.a > one.a && *each > 0))
-		return 0;
-	return large - (one.a - one.b) / *each;
-}
-
-/* Right up to the edge: what the TA says it has, it has. */
-static void build_largest(struct victim *victim)
-{
-	uint32_t each = 0;
-	uint32_t outputs = outputs_that_fit(&victim->session, &each);
-	struct reply reply = { .result = OUT_OF_MEMORY };
-	unsigned int tries = 0;
-
-	for (outputs += 2; reply.result == OUT_OF_MEMORY && tries < 8; tries++)
-		reply = build_wide(&victim->session, --outputs);
-	if (!EXPECT_RESULT(reply, TEEC_SUCCESS))
-		return;
-	tap_note("a model of %u of %u bytes", reply.params[1].value.a,
-		 reply.params[1].value.b);
-	EXPECT(reply.params[1].value.b - reply.params[1].value.a < 2 * each);
-	EXPECT_RESULT(invoke(&victim->session, DARKNETP_CMD_TENSOR_LOAD,
-			     value(2, DARKNETP_TENSOR_WEIGHTS),
-			     value(outputs * WIDE - 1, 0), in(victim_input, 4),
-			     none()), TEEC_SUCCESS);
-}
-
 void s15_too_large_a_model(void)
 {
 	struct victim victim = { 0 };
 	struct reply reply = { 0 };
+	TEEC_Value size = { 0 };
 	unsigned int i = 0;
 
 	if (!open_empty(&victim))
 		return;
 	for (i = 0; i < 200; i++) {
-		reply = build_wide(&victim.session, 50000 + 5000 * i);
+		reply = largest_try(&victim.session, 50000 + 5000 * i);
 		EXPECT_RESULT(reply, OUT_OF_MEMORY);
 		EXPECT(reply.params[1].value.a > reply.params[1].value.b);
 	}
 	finish(&victim, VICTIM_TRAIN);
 	if (!open_empty(&victim))
 		return;
-	build_largest(&victim);
+	if (largest_build(&victim.session, &size))
+		tap_note("a model of %u of %u bytes", size.a, size.b);
 	victim_close(&victim);
 }
 

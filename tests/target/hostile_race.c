@@ -12,7 +12,7 @@
 
 #define VERSIONS	3
 #define WORDS		128	/* most in a version */
-#define CALLS		1000
+#define CALLS		400
 
 struct writer {
 	pthread_t thread;
@@ -79,7 +79,7 @@ static void make_descriptions(struct description versions[VERSIONS])
 		versions[v] = victim_description(VICTIM_PREDICT);
 	versions[1].model.layers = DARKNETP_MAX_LAYERS;
 	versions[1].model.flags = DARKNETP_MODEL_TRAIN;
-	versions[1].model.network_layers = UINT32_MAX;
+	versions[1].model.network_layers = DARKNETP_MAX_NETWORK;
 	versions[1].layers[0].stride = 0;
 	versions[1].layers[1].kind = NN_DROPOUT;
 	versions[1].layers[2].kind = 99;
@@ -348,11 +348,12 @@ void race_truth(void)
 	victim_close(&victim);
 }
 
-/* Every float that arrives is one that was written, and nothing beside them. */
+/* Every byte that arrives is one that was written, and nothing beside them. */
 static void load_changing_tensor(struct victim *victim)
 {
 	float weights[6] = { 0 };
 	float original[18] = { 0 };
+	uint8_t bytes[FLOATS(4)] = { 0 };
 	unsigned int i = 0;
 
 	victim_weights(original);
@@ -360,25 +361,27 @@ static void load_changing_tensor(struct victim *victim)
 			     value(1, 0), part_in(&memory, 0, FLOATS(4)), none()),
 		      TEEC_SUCCESS);
 	victim_save(victim, weights);
-	for (i = 1; i < 5; i++)
-		EXPECT(weights[i] == 1 || weights[i] == 2 || weights[i] == 3);
+	memcpy(bytes, weights + 1, sizeof(bytes));
+	for (i = 0; i < sizeof(bytes); i++)
+		EXPECT(bytes[i] == 0x11 || bytes[i] == 0x22 || bytes[i] == 0x33);
 	EXPECT(weights[0] == original[0] && weights[5] == original[5]);
 	EXPECT_RESULT(invoke(&victim->session, DARKNETP_CMD_TENSOR_SAVE, value(1, 1),
-			     value(0, 0), part_out(&memory, 0, FLOATS(6)), none()),
-		      TEEC_SUCCESS);
+			     value(0, 0), part_out(&memory, FLOATS(4), FLOATS(6)),
+			     none()), TEEC_SUCCESS);
 }
 
 void race_tensor(void)
 {
-	static const float a[6] = { 1, 1, 1, 1, 1, 1 };
-	static const float b[6] = { 2, 2, 2, 2, 2, 2 };
-	static const float c[6] = { 3, 3, 3, 3, 3, 3 };
+	uint8_t versions[VERSIONS][FLOATS(10)];
 	struct victim victim = { 0 };
 	unsigned int i = 0;
 
+	for (i = 0; i < VERSIONS; i++)
+		memset(versions[i], 0x11 * ((int)i + 1), sizeof(versions[i]));
+
 	if (!victim_open(&victim, VICTIM_TRAIN))
 		return;
-	if (start(a, b, c, sizeof(a))) {
+	if (start(versions[0], versions[1], versions[2], sizeof(versions[0]))) {
 		for (i = 0; i < CALLS / 2; i++)
 			load_changing_tensor(&victim);
 		stop();
