@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from darknet_pair import Pair, our_files, reference_files
 from darknetp_workspace import Workspace, build_program, make_workspace
-
-TESTS_C = Path(__file__).parents[1] / "c"
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +31,7 @@ def weights(work: Workspace) -> Path:
 @pytest.fixture(scope="session")
 def darknetp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """darknetp as it is shipped, optimised, with the trusted application in its process."""
-    build = tmp_path_factory.mktemp("darknetp")
-    make = ["make", "-C", str(TESTS_C), "-j2", "native", f"BUILD={build}"]
-    done = subprocess.run(make, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return build / "native" / "darknetp"
+    return build_program(tmp_path_factory.mktemp("darknetp"), flags="")
 
 
 @pytest.fixture(scope="session")

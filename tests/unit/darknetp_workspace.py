@@ -194,17 +194,9 @@ def refused(result: Result, text: str, status: int = 2) -> None:
     assert result.status == status
 
 
-def build_program(build: Path) -> Path:
-    """The program, built into ``build``."""
-    make = [
-        "make",
-        "-C",
-        str(TESTS_C),
-        "-j2",
-        "native",
-        f"BUILD={build}",
-        f"NATIVE_CFLAGS={SANITIZE}",
-    ]
+def build_program(build: Path, flags: str = SANITIZE) -> Path:
+    """The program, built into ``build`` with further compiler ``flags``."""
+    make = ["make", "-C", str(TESTS_C), "-j2", "native", f"BUILD={build}", f"NATIVE_CFLAGS={flags}"]
     done = subprocess.run(make, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return build / "native" / "darknetp"
