@@ -11,7 +11,6 @@
 #include "files.h"
 #include "message.h"
 
-#define TEXT_MAX (UINT64_C(64) << 20)
 /* Ending of the name of a file that is being written. */
 #define PART ".part"
 
@@ -53,14 +52,16 @@ FILE *file_open(const char *path, uint64_t *size)
 	return stream;
 }
 
-static int read_text(FILE *stream, const char *path, uint64_t size, char **text)
+static int read_text(FILE *stream, const char *path, uint64_t size,
+		     uint64_t limit, char **text)
 {
 	char *data = NULL;
 	int status = 0;
 
-	if (size > TEXT_MAX)
-		return message_refused("%s: %llu bytes are too much for a text file",
-				       path, (unsigned long long)size);
+	if (size > limit)
+		return message_refused("%s: %llu bytes are too many, %llu are possible",
+				       path, (unsigned long long)size,
+				       (unsigned long long)limit);
 	data = malloc((size_t)size + 1);
 	if (!data)
 		return message_no_memory(path);
@@ -77,7 +78,7 @@ static int read_text(FILE *stream, const char *path, uint64_t size, char **text)
 	return 0;
 }
 
-int file_read_text(const char *path, char **text)
+int file_read_text(const char *path, uint64_t limit, char **text)
 {
 	uint64_t size = 0;
 	int status = 0;
@@ -85,7 +86,7 @@ int file_read_text(const char *path, char **text)
 
 	if (!stream)
 		return STATUS_FAILED;
-	status = read_text(stream, path, size, text);
+	status = read_text(stream, path, size, limit, text);
 	fclose(stream);
 	return status;
 }

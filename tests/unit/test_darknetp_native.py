@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -561,6 +563,38 @@ def test_a_layer_that_makes_no_sense_is_refused_by_its_line(work: Workspace) -> 
 def test_missing_files_are_named(work: Workspace, name: str) -> None:
     (work.root / name).unlink()
     refused(work.train(), f"{name} (No such file or directory)", status=1)
+
+
+@pytest.mark.parametrize("name", ["tiny.data", "cfg/tiny.cfg", "train.list", "labels.list"])
+def test_pipes_in_place_of_files_are_refused(work: Workspace, name: str) -> None:
+    """Nothing waits for their other end."""
+    (work.root / name).unlink()
+    os.mkfifo(work.root / name)
+    refused(work.train(), f"{name} (not a regular file)", status=1)
+
+
+def test_huge_configurations_are_refused(work: Workspace) -> None:
+    with (work.root / work.cfg).open("a") as file:
+        file.truncate(2**20 + 1)
+    refused(work.train(), "cfg/tiny.cfg: 1048577 bytes are too many, 1048576 are possible")
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def test_a_small_picture_cannot_fill_the_memory(work: Workspace, weights: Path) -> None:
+    """One that unpacks to 512 MiB."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(2**20)) for _ in range(512)) + packer.flush()
+    header = struct.pack(">IIBBBBB", EDGE, EDGE, 8, 2, 0, 0, 0)
+    bomb = work.root / "bomb.png"
+    chunks = [(b"IHDR", header), (b"IDAT", packed), (b"IEND", b"")]
+    bomb.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*parts) for parts in chunks))
+    assert bomb.stat().st_size < 2**20
+    result = work.predict(weights, bomb, work.images[0])
+    refused(result, f"{bomb}: damaged picture (outofmem)", status=1)
+    assert len(result.top) == 3
 
 
 def test_missing_weights_and_names_are_named(work: Workspace, weights: Path) -> None:
