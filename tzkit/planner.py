@@ -258,10 +258,11 @@ def verdict(board: Board, plan: Plan) -> str:
         else "not even one image at a time"
     )
     room = "" if plan.model <= plan.room else f", but a model may only take {plan.room:,}"
+    whole = f"{show_size(foot.total)} of the {show_size(foot.budget)} that {board.name} has"
+    tables = f"{foot.tables} of {board.ta.page_table_entries} translation tables"
     return (
         f"{at_a_time}: {plan.model:,} bytes for the model{room}\n"
         f"TA_DATA_SIZE {plan.heap:,}, with stack {show_size(foot.stack)} and code "
-        f"{show_size(foot.code)} {show_size(foot.total)} of the {show_size(foot.budget)} that "
-        f"{board.name} has; {foot.tables} of {board.ta.page_table_entries} translation tables: "
+        f"{show_size(foot.code)} it is {whole}; {tables}: "
         f"{'fits' if plan.fits else 'DOES NOT FIT'}"
     )
