@@ -68,11 +68,11 @@ def test_a_plan_is_what_the_application_takes(planner: Planner, work: Workspace)
         answer = planner.ask(work.root / work.cfg, *partition(start, end))
         assert answer.status == 0, answer.err
         model = answer.plan["model"]
-        exact = {"INPROCESS_TEE_HEAP": str(model)}
-        told = work.run("plan", work.cfg, *partition(start, end), **exact)
+        heap = str(model)
+        told = work.run("plan", work.cfg, *partition(start, end), INPROCESS_TEE_HEAP=heap)
         assert told.status == 0 and f": {model} bytes (" in told.out
         flags = ["-iterations", "1", *partition(start, end), "-json", str(work.root / "events")]
-        assert work.train(*flags, **exact).status == 0
+        assert work.train(*flags, INPROCESS_TEE_HEAP=heap).status == 0
         events = map(json.loads, (work.root / "events").read_text().splitlines())
         begun = next(event for event in events if event["event"] == "start")
         assert begun["secure_memory"] == {"needed": model, "available": model}
