@@ -405,6 +405,90 @@ static void plan_is_allocated_is_peak(void **state)
 	free(plan);
 }
 
+/*
+ * Bytes that DarkneTZ's application allocates for a layer and @b samples: its
+ * structure, parameters with gradients, outputs and deltas.
+ */
+static uint64_t darknetz_layer(const struct network_layer *layer, uint64_t b)
+{
+	const struct nn_layer_spec *spec = &layer->spec;
+	uint64_t in = network_floats(layer->input);
+	uint64_t out = network_floats(layer->output);
+	uint64_t n = spec->filters;
+	uint64_t weights = n * spec->size * spec->size * layer->input.channels;
+
+	switch (spec->kind) {
+	case NN_CONVOLUTIONAL:
+		return 1160 + 4 * (2 * weights + 2 * n + 2 * b * out) +
+		       (spec->batch_normalize ? 4 * (8 * n + 2 * b * out) : 0);
+	case NN_CONNECTED:
+		return 1160 + 4 * (2 * b * out + 2 * in * out + 2 * out);
+	case NN_MAXPOOL:
+		return 1160 + 12 * b * out;
+	case NN_DROPOUT:
+		return 1160 + 12 * b * in;
+	default:
+		return 1160 + 12 * b * in + 4;
+	}
+}
+
+static uint64_t darknetz_bytes(const struct network *network, uint32_t first,
+			       uint32_t last, uint64_t b)
+{
+	uint64_t bytes = 16 + 8 * b * network_floats(network->layers[first].input);
+	uint64_t workspace = 0;
+	uint32_t i = 0;
+
+	for (i = first; i <= last; i++) {
+		const struct network_layer *layer = &network->layers[i];
+		uint64_t columns = (uint64_t)layer->spec.size * layer->spec.size *
+				   layer->input.channels * layer->output.width *
+				   layer->output.height * 4;
+
+		bytes += darknetz_layer(layer, b);
+		if (layer->spec.kind == NN_CONVOLUTIONAL && columns > workspace)
+			workspace = columns;
+	}
+	return bytes + workspace;
+}
+
+/* The cfgs have DarkneTZ's shapes: its measured bytes come out; ours are fewer. */
+static void shapes_are_darknetzs(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t first, last, batch;
+		uint64_t bytes;
+	} measured[] = {
+		{ "mnist_lenet", 0, 10, 100, 9419792 },
+		{ "mnist_lenet", 0, 10, 1, 718088 },
+		{ "mnist_lenet", 4, 10, 100, 1054656 },
+		{ "mnist_lenet", 2, 10, 100, 3181024 },
+		{ "mnist_lenet", 5, 10, 1, 99496 },
+		{ "vgg-7_cifar100", 0, 13, 50, 27947560 },	/* 26.65 MiB */
+		{ "vgg-7_cifar100", 4, 13, 50, 10795144 },	/* 10.30 MiB */
+		{ "cifar_small", 0, 12, 10, 5258896 },		/* 5.0 MiB */
+	};
+	struct plan *plan = malloc(sizeof(*plan));
+	unsigned int i = 0;
+
+	(void)state;
+	assert_non_null(plan);
+	for (i = 0; i < ARRAY_SIZE(measured); i++) {
+		struct fixture f = fixture_open(measured[i].name);
+
+		assert_int_equal(darknetz_bytes(&f.network, measured[i].first,
+						measured[i].last,
+						measured[i].batch),
+				 measured[i].bytes);
+		plan_for(plan, &f, measured[i].first, measured[i].last, true,
+			 measured[i].batch);
+		assert_true(plan_bytes(plan) < measured[i].bytes);
+		fixture_close(&f);
+	}
+	free(plan);
+}
+
 /* Issue 4, 7. */
 static void whole_networks_train_in_little_memory(void **state)
 {
@@ -470,6 +554,7 @@ static void predicting_takes_weights_and_two_buffers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(shapes_are_darknetzs),
 		cmocka_unit_test(plan_is_allocated_is_peak),
 		cmocka_unit_test(whole_networks_train_in_little_memory),
 		cmocka_unit_test(predicting_takes_weights_and_two_buffers),
