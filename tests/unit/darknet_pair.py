@@ -22,6 +22,7 @@ TIMEOUT_SECONDS = 120
 CLASSES = 4
 EDGE = 12
 SEED = 7
+LABEL = "_c{}."  # Darknet looks for it in the whole path: a folder must not have it
 
 # Augmentation that changes nothing: only Darknet's mirroring stays, see mirrored().
 NET = """[net]
@@ -131,7 +132,7 @@ class Files:
         return path
 
     def add_image(self, pixels: Pixels, label: int) -> None:
-        path = self.root / f"{len(self.images)}_c{label}.png"
+        path = self.root / f"{len(self.images)}{LABEL.format(label)}png"
         Image.fromarray(pixels).save(path)
         self.images.append(path)
         self.write("list", "".join(f"{image}\n" for image in self.images))
@@ -167,7 +168,7 @@ def files_of(root: Path, program: list[str]) -> Files:
     root.mkdir()
     (root / "backup").mkdir()
     files = Files(root, program)
-    files.write("labels", "".join(f"c{label}\n" for label in range(CLASSES)))
+    files.write("labels", "".join(f"{LABEL.format(label)}\n" for label in range(CLASSES)))
     files.write(
         "data",
         f"classes={CLASSES}\ntrain=list\nvalid=list\nlabels=labels\nnames=labels\n"

@@ -96,7 +96,8 @@ def check_normal(weights: Doubles, deviation: float) -> None:
 
 def check_uniform(weights: Doubles, bound: float) -> None:
     x = weights.reshape(-1) / bound
-    assert np.abs(x).max() <= 1 + 1e-6
+    # The largest of n values: further from the bound once in 10^6 tests
+    assert 1 - 14 / len(x) <= np.abs(x).max() <= 1 + 1e-6
     assert distance_from(x, lambda value: (1 + min(value, 1)) / 2) < KS_LIMIT
     for power, wanted in ((1, 0), (2, 1 / 3), (4, 1 / 5)):
         assert (x**power).mean() == pytest.approx(wanted, abs=SIGMAS / sqrt(len(x)))
