@@ -236,3 +236,11 @@ bool network_normalizes(const struct network *network)
 			return true;
 	return false;
 }
+
+int network_refuse_layer(const struct network *network, uint32_t layer,
+			 const char *reason)
+{
+	return message_refused("%s:%u: layer %u cannot be computed: %s",
+			       network->path, network->layers[layer].line,
+			       layer, reason);
+}

@@ -62,4 +62,8 @@ bool network_owns_loss(const struct network_layer *layer);
 /* Is there batch normalisation anywhere? */
 bool network_normalizes(const struct network *network);
 
+/* Say that a layer is refused, and where it stands; return the exit status. */
+int network_refuse_layer(const struct network *network, uint32_t layer,
+			 const char *reason);
+
 #endif /* NETWORK_H */

@@ -42,6 +42,8 @@ static const struct flag flags[] = {
 	{ "-results", FLAG_TEXT, offsetof(struct options, results) },
 	{ "-list", FLAG_TEXT, offsetof(struct options, list) },
 	{ "-json", FLAG_TEXT, offsetof(struct options, json) },
+	{ "-mode", FLAG_TEXT, offsetof(struct options, mode) },
+	{ "-micro", FLAG_COUNT, offsetof(struct options, micro_batch) },
 	{ "-clear", FLAG_CLEAR, 0 },
 	{ "-nogpu", FLAG_NO_EFFECT, 0 },
 	{ "-gpus", FLAG_NO_EFFECT_VALUE, 0 },

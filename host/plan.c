@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "message.h"
 #include "plan.h"
-#include "segment.h"
 
 #define PAGE 4096u	/* of OP-TEE, on every machine */
 
@@ -84,8 +82,8 @@ int plan_partition(struct plan *plan, const struct plan_request *request,
 				&bad_layer);
 	if (result == NN_OK)
 		return 0;
-	return segment_refused(request->network, first + bad_layer,
-			       nn_strerror(result));
+	return network_refuse_layer(request->network, first + bad_layer,
+				    nn_strerror(result));
 }
 
 bool plan_largest(struct plan *plan, const struct plan_request *request,
@@ -100,6 +98,13 @@ bool plan_largest(struct plan *plan, const struct plan_request *request,
 uint64_t plan_bytes(const struct plan *plan)
 {
 	return plan->total.total + NN_MODEL_EXTRA;
+}
+
+uint64_t plan_heap(const struct plan *plan)
+{
+	uint64_t bytes = plan_bytes(plan) + NN_HEAP_RESERVE;
+
+	return (bytes + PAGE - 1) / PAGE * PAGE;
 }
 
 /* ---- What would fit ---- */
@@ -134,7 +139,6 @@ static void suggest_partitions(const struct plan *plan)
 int plan_report_misfit(const struct plan *plan)
 {
 	uint32_t samples = plan->spec.micro_batch;
-	uint64_t heap = plan_bytes(plan) + NN_HEAP_RESERVE;
 	int status = message_failed("not enough secure memory for partition %u:%u: it needs %llu bytes of secure heap to compute %u image%s at a time, the application has %llu",
 				    plan->first, plan->last,
 				    (unsigned long long)plan_bytes(plan),
@@ -145,6 +149,6 @@ int plan_report_misfit(const struct plan *plan)
 		message_note("batch normalisation needs the whole batch at once, so it cannot be computed in smaller parts: reduce batch, or raise subdivisions");
 	suggest_partitions(plan);
 	message_note("choose a smaller partition, or build the application with a larger TA_DATA_SIZE: at least %llu",
-		     (unsigned long long)((heap + PAGE - 1) / PAGE * PAGE));
+		     (unsigned long long)plan_heap(plan));
 	return status;
 }

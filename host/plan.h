@@ -55,6 +55,9 @@ int plan_report_misfit(const struct plan *plan);
 /* Bytes of the model with @plan's micro-batch, as the application allocates them. */
 uint64_t plan_bytes(const struct plan *plan);
 
+/* TA_DATA_SIZE of an application that holds it, in whole pages. */
+uint64_t plan_heap(const struct plan *plan);
+
 /* Layers @first.. (@count of them) as a specification, copied to @layers. */
 struct nn_spec plan_spec(const struct network *network, uint32_t first,
 			 uint32_t count, struct nn_layer_spec *layers);

@@ -96,8 +96,4 @@ int segment_build_secure(struct segment *segment,
 			 const struct segment_build *build, struct tee *tee,
 			 struct tee_memory *memory);
 
-/* Say which layer was refused, and where it stands in the cfg file. */
-int segment_refused(const struct network *network, uint32_t layer,
-		    const char *reason);
-
 #endif /* SEGMENT_H */

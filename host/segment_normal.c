@@ -102,8 +102,8 @@ static int make_arena(struct segment *segment, const struct network *network,
 	size_t size = 0;
 
 	if (result != NN_OK)
-		return segment_refused(network, segment->first + bad_layer,
-				       nn_strerror(result));
+		return network_refuse_layer(network, segment->first + bad_layer,
+					    nn_strerror(result));
 	/* aligned_alloc() wants whole multiples of the alignment: a plan is one. */
 	size = (size_t)plan.total;
 	if (size == plan.total)
@@ -141,12 +141,4 @@ int segment_build_normal(struct segment *segment,
 	if (!status && build->train)
 		nn_randomize(segment->net);
 	return status;
-}
-
-int segment_refused(const struct network *network, uint32_t layer,
-		    const char *reason)
-{
-	return message_refused("%s:%u: layer %u cannot be computed: %s",
-			       network->path, network->layers[layer].line,
-			       layer, reason);
 }
