@@ -15,40 +15,42 @@
 #define PART ".part"
 
 /*
- * Open a regular file; anything else has no size, and perhaps no end. A FIFO is
- * not waited for. NULL with errno set, to ENODEV if it is something else.
+ * A stream of the regular file @path, or NULL with errno. Opening does not wait,
+ * as it would for the other end of a pipe.
  */
-static FILE *open_regular(const char *path, uint64_t *size)
+static FILE *open_regular(const char *path, struct stat *status)
 {
-	struct stat status = { 0 };
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	bool known = fd >= 0 && !fstat(fd, &status);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	FILE *stream = NULL;
 	int error = 0;
 
-	if (known && S_ISREG(status.st_mode))
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, status))
+		error = errno;
+	else if (S_ISREG(status->st_mode))
 		stream = fdopen(fd, "rb");
-	*size = (uint64_t)status.st_size;
+	else
+		error = EINVAL;
 	if (stream)
 		return stream;
-	error = known && !S_ISREG(status.st_mode) ? ENODEV : errno;
-	if (fd >= 0)
-		close(fd);
+	error = error ? error : errno;
+	close(fd);
 	errno = error;
 	return NULL;
 }
 
 FILE *file_open(const char *path, uint64_t *size)
 {
-	uint64_t bytes = 0;
-	FILE *stream = open_regular(path, &bytes);
+	struct stat status = { 0 };
+	FILE *stream = open_regular(path, &status);
 
 	if (!stream)
 		message_failed("Couldn't open file: %s (%s)", path,
-			       errno == ENODEV ? "not a regular file" :
+			       errno == EINVAL ? "not a regular file" :
 						 strerror(errno));
-	if (size)
-		*size = bytes;
+	else if (size)
+		*size = (uint64_t)status.st_size;
 	return stream;
 }
 
@@ -118,8 +120,8 @@ uint64_t file_sum(uint64_t sum, const void *data, size_t size)
 
 bool file_mark(const char *path, struct file_mark *mark)
 {
-	uint64_t size = 0;
-	FILE *stream = open_regular(path, &size);
+	struct stat status = { 0 };
+	FILE *stream = open_regular(path, &status);
 	char part[4096] = "";
 	size_t n = 0;
 	bool read = false;

@@ -2,29 +2,29 @@
 /*
  * The one place where stb_image's code is compiled: the formats and limits of
  * image.h, and no SIMD, so that a JPEG has the same pixels on every machine.
- *
- * Its memory comes from here: a file of a few bytes may claim chunks of a
- * gigabyte or inflate to several, and one that leaves out a part of its picture
- * would show what was in the memory before.
  */
 #include <stdlib.h>
 
-/* One block; the largest picture takes half of it, as 16-bit RGBA. */
-#define BLOCK_MAX ((size_t)256 << 20)
+/*
+ * A picture of the most pixels takes 128 MiB at most, 16 bits for each of four
+ * channels. A small file may claim to unpack to far more. Zeros, because one may
+ * leave out a part of its picture, too: it would show what was there before.
+ */
+#define MAX_BLOCK ((size_t)1 << 28)
 
 static void *allocate(size_t size)
 {
-	return size <= BLOCK_MAX ? calloc(1, size) : NULL;
+	return size > MAX_BLOCK ? NULL : calloc(1, size);
 }
 
 static void *reallocate(void *block, size_t size)
 {
-	return size <= BLOCK_MAX ? realloc(block, size) : NULL;
+	return size > MAX_BLOCK ? NULL : realloc(block, size);
 }
 
-#define STBI_MALLOC(size) allocate(size)
-#define STBI_REALLOC(block, size) reallocate(block, size)
-#define STBI_FREE(block) free(block)
+#define STBI_MALLOC allocate
+#define STBI_REALLOC reallocate
+#define STBI_FREE free
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_BMP

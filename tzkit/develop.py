@@ -52,7 +52,8 @@ def _prepare(workspace: Workspace, install: bool) -> None:
         for tool in doctor.tools_for(board, emulate=True, foreign=True)
     }
     log = job.log("install")
-    doctor.ensure([*tools, *doctor.DEVELOPMENT], job.runner, job.ui, log, job.install)
+    for wanted in ([*tools, *doctor.DEVELOPMENT], doctor.FUZZING):
+        doctor.ensure(wanted, job.runner, job.ui, log, job.install)
     doctor.ensure_optional(doctor.OPTIONAL, job.runner, job.ui, log, job.install)
 
 

@@ -7,7 +7,9 @@
  * Claims: what nn_plan() says is what nn_init() needs, to the byte, and all that
  * is used (an arena of exactly that size under ASan); one byte less is refused
  * and a plan is the same twice; shapes chain; input and truth are only read;
- * while predicting, a sample's output does not depend on its neighbours'.
+ * while predicting, a sample's output does not depend on its neighbours', nor on
+ * layers sharing their memory: a segment laid out to train, where none do, gives
+ * the same bits.
  */
 #include "fuzz.h"
 
@@ -289,6 +291,50 @@ static void predict(struct run *run)
 	free(kept);
 }
 
+static void copy_parameters(struct nn_net *to, struct nn_net *from,
+			    uint32_t n_layers)
+{
+	uint32_t layer = 0;
+	int kind = 0;
+
+	for (layer = 0; layer < n_layers; layer++)
+		for (kind = 0; kind < NN_TENSOR_KINDS; kind++) {
+			enum nn_tensor_kind tensor = (enum nn_tensor_kind)kind;
+			uint32_t counts[2] = { 0 };
+			const float *source = nn_tensor(from, layer, tensor, &counts[0]);
+			float *target = nn_tensor(to, layer, tensor, &counts[1]);
+
+			fuzz_check(!source == !target && counts[0] == counts[1]);
+			if (source)
+				memcpy(target, source, counts[0] * sizeof(*target));
+		}
+}
+
+/* Predict with the same parameters in a segment that keeps every output. */
+static void check_sharing(struct run *run)
+{
+	const struct nn_step step = { .count = run->spec->micro_batch };
+	size_t n = (size_t)step.count * run->plan->outputs;
+	struct nn_spec spec = *run->spec;
+	struct nn_plan plan = { 0 };
+	struct nn_net *net = NULL;
+	void *arena = NULL;
+	size_t i = 0;
+
+	spec.train = true;
+	spec.keeps_input = false;
+	if (nn_plan(&spec, &plan, NULL) != NN_OK || plan.total > 4 * ARENA_MAX)
+		return;
+	arena = aligned_alloc(NN_ARENA_ALIGNMENT, plan.total);
+	fuzz_check(arena && nn_init(&net, &spec, arena, plan.total) == NN_OK);
+	copy_parameters(net, run->net, spec.n_layers);
+	nn_forward(net, &step, run->samples, NULL);
+	nn_forward(run->net, &step, give(run, 0, step.count), NULL);
+	for (i = 0; i < n; i++)
+		fuzz_check(same(nn_output(net)[i], nn_output(run->net)[i]));
+	free(arena);
+}
+
 static void compute(struct run *run)
 {
 	size_t inputs = (size_t)run->spec->micro_batch * run->plan->inputs;
@@ -304,6 +350,8 @@ static void compute(struct run *run)
 		train(run);
 	}
 	predict(run);
+	if (!run->spec->train)
+		check_sharing(run);
 	fuzz_check(!memcmp(copy, run->samples, inputs * sizeof(*copy)));
 	free(copy);
 	free(run->samples);

@@ -4,16 +4,19 @@
  *
  * Claims: reading ends, in a status that is documented; what was accepted has
  * the limits that the rest of the program relies on, its shapes are those that
- * nn/ computes, and its learning rate can be asked for at any time.
+ * nn/ computes, its learning rate can be asked for at any time, and a plan that
+ * is said to fit into some room does.
  */
 #include "fuzz.h"
 
 #include "message.h"
 #include "network.h"
+#include "plan.h"
 
 #include <stdlib.h>
 
 #define BATCHES_MAX (UINT64_C(1) << 40)
+#define ROOM	    (UINT64_C(1) << 20)	/* bytes, of a secure world */
 
 static bool valid_shape(struct nn_shape shape)
 {
@@ -84,6 +87,23 @@ static void check_arithmetic(const struct network *network)
 	free(layers);
 }
 
+static void check_plan(const struct network *network, bool train)
+{
+	static struct plan plan;
+	const struct plan_request request = {
+		.network = network, .train = train, .room = ROOM,
+	};
+	uint32_t samples = train ? network->batch / network->subdivisions : 1;
+	int status = plan_partition(&plan, &request, 0, network->n_layers - 1);
+
+	if (status) {
+		fuzz_check(status == STATUS_FAILED || status == STATUS_REFUSED);
+		return;
+	}
+	fuzz_check(plan.micro_batch <= samples);
+	fuzz_check(!plan.micro_batch || plan_bytes(&plan) <= ROOM);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct network network = { 0 };
@@ -98,6 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_numbers(&network);
 	check_rates(&network);
 	check_arithmetic(&network);
+	check_plan(&network, false);
+	check_plan(&network, true);
 	network_free(&network);
 	return 0;
 }

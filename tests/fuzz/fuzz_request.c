@@ -395,6 +395,36 @@ static void check_unchanged(const struct snapshot *before,
 				   model->block_size));
 }
 
+/* An absent buffer is as good as an empty one. */
+static size_t room(const struct command_param *param)
+{
+	return param->type == COMMAND_NONE ? 0 : param->size;
+}
+
+/* A step was taken: every buffer has the size that darknetp_ta.h gives it. */
+static void check_sizes(const struct model *model, const struct sent *sent)
+{
+	const struct command_param *params = sent->params;
+	const struct darknetp_step *step = params[0].bytes;
+	uint64_t truths = model->train ? model->truths : 0;
+	uint64_t delta = model->train && model->first_layer > 0 ? model->inputs : 0;
+	uint64_t bytes = 0;
+
+	fuzz_check(params[0].size == sizeof(*step));
+	fuzz_check(step->count >= 1 && step->count <= model->micro_batch);
+	bytes = step->count * sizeof(float);
+	if (sent->command == DARKNETP_CMD_BACKWARD) {
+		fuzz_check(params[1].size == bytes * model->outputs);
+		fuzz_check(room(&params[2]) == bytes * delta);
+		return;
+	}
+	fuzz_check(params[1].size == bytes * model->inputs);
+	fuzz_check(room(&params[2]) == bytes * truths);
+	fuzz_check(room(&params[3])
+		   == bytes * (sent->command == DARKNETP_CMD_TRAIN
+				       ? delta : model->outputs));
+}
+
 /* Nothing that a step takes or gives can be larger than the model's memory. */
 static void check_built(const struct model *model)
 {
@@ -417,7 +447,10 @@ static void check(const struct snapshot *before, const struct model *model,
 		fuzz_check(sent->params[1].b == model->block_size);
 	else if (sent->command == DARKNETP_CMD_BUILD)
 		check_built(model);
-	else if (sent->command == DARKNETP_CMD_FORWARD && model->hides_confidence)
+	else if (sent->command >= DARKNETP_CMD_FORWARD)
+		check_sizes(model, sent);
+	if (result == RESULT_SUCCESS && sent->command == DARKNETP_CMD_FORWARD
+	    && model->hides_confidence)
 		check_hidden(model, &sent->params[3]);
 }
 

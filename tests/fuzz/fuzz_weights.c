@@ -9,9 +9,9 @@
  * one that stands at its place in the file, transposed files included.
  */
 #include "fuzz.h"
+#include "small.h"
 
 #include "message.h"
-#include "tee.h"
 #include "weights.h"
 
 #include <stdio.h>
@@ -25,12 +25,6 @@ enum way {
 	WAY_SPLIT,	/* the same, from two files */
 	WAYS,
 };
-
-static const char cfg[] =
-	"[net]\nbatch=2\nwidth=3\nheight=3\nchannels=2\n"
-	"[conv]\nfilters=2\nsize=2\nbatch_normalize=1\nactivation=relu\n"
-	"[connected]\noutput=3\nbatch_normalize=1\nactivation=linear\n"
-	"[softmax]\n";
 
 #define INPUTS	8	/* of the connected layer, as the next */
 #define OUTPUTS 3
@@ -57,22 +51,18 @@ static const struct {
 #define NORMAL_FLOATS 24
 #define FLOATS	      (NORMAL_FLOATS + 4 * OUTPUTS + OUTPUTS * INPUTS)
 
-/* ---- The network, built once for each way ---- */
+/* ---- Two files ---- */
 
 static struct {
-	struct network network;
-	struct partition partitions[WAYS];
-	struct chain chains[WAYS];
-	struct tee *tee[WAYS];
-	char directory[64];	/* links to the two files of WAY_SPLIT */
-	char split[96];		/* their path, without _ree and _tee */
-} world;
+	char directory[64];	/* of links to the two files */
+	char path[96];		/* theirs, without _ree and _tee */
+} split;
 
 static const char *split_link(const char *suffix)
 {
 	static char path[128];
 
-	snprintf(path, sizeof(path), "%s%s", world.split, suffix);
+	snprintf(path, sizeof(path), "%s%s", split.path, suffix);
 	return path;
 }
 
@@ -80,48 +70,27 @@ static void remove_links(void)
 {
 	unlink(split_link("_tee"));
 	unlink(split_link("_ree"));
-	rmdir(world.directory);
+	rmdir(split.directory);
 }
 
 static void make_links(void)
 {
 	const char *parent = getenv("TMPDIR");
 
-	snprintf(world.directory, sizeof(world.directory), "%.40s/fuzz-XXXXXX",
+	snprintf(split.directory, sizeof(split.directory), "%.40s/fuzz-XXXXXX",
 		 parent ? parent : "/tmp");
-	fuzz_check(mkdtemp(world.directory));
-	snprintf(world.split, sizeof(world.split), "%s/weights", world.directory);
+	fuzz_check(mkdtemp(split.directory));
+	snprintf(split.path, sizeof(split.path), "%s/weights", split.directory);
 	atexit(remove_links);
 	fuzz_check(!symlink(fuzz_file(0, "", 0), split_link("_tee")));
 	fuzz_check(!symlink(fuzz_file(1, "", 0), split_link("_ree")));
 }
 
-static void build(enum way way)
-{
-	const struct seed seed = { .words = { 1 } };
-	struct partition *partition = &world.partitions[way];
-
-	if (way != WAY_NORMAL)
-		*partition = (struct partition){ .secure = true, .start = 1,
-						 .end = 1 };
-	fuzz_check(!tee_open(&world.tee[way]));
-	fuzz_check(!chain_build(&world.chains[way], &world.network, partition,
-				world.tee[way], &seed, true));
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	unsigned int way = 0;
-
 	(void)argc;
 	(void)argv;
-	setenv("INPROCESS_TEE_LOG", "/dev/null", 1);
-	fuzz_check(!network_read(&world.network,
-				 fuzz_file(0, cfg, sizeof(cfg) - 1)));
-	for (way = 0; way < WAYS; way++)
-		build((enum way)way);
+	small_build();
 	make_links();
 	return 0;
 }
@@ -215,7 +184,7 @@ static void load_split(struct chain *chain, const uint8_t *secure,
 
 	fuzz_file(0, secure, secure_size);
 	fuzz_file(1, normal, normal_size);
-	status = weights_load(chain, world.split, SPLIT_BOTH, &seen);
+	status = weights_load(chain, split.path, SPLIT_BOTH, &seen);
 	if (status) {
 		check_status(status);
 		return;
@@ -232,16 +201,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input input = { data, size };
 	enum way way = (enum way)fuzz_below(&input, WAYS);
+	struct chain *chain = small_chain(way != WAY_NORMAL);
 	size_t secure = 0;
 
 	if (way != WAY_SPLIT) {
-		load_whole(&world.chains[way], input.at, input.left);
+		load_whole(chain, input.at, input.left);
 		return 0;
 	}
 	secure = fuzz_word(&input);
 	if (secure > input.left)
 		secure = input.left;
-	load_split(&world.chains[way], input.at, secure, input.at + secure,
+	load_split(chain, input.at, secure, input.at + secure,
 		   input.left - secure);
 	return 0;
 }

@@ -456,6 +456,43 @@ static void write_weights(void)
 	end();
 }
 
+/* ---- fuzz_state ---- */
+
+#define MOMENTUM_FLOATS 50
+
+/* The file of host/state.h, without the sum: fuzz_state.c adds it. */
+static void state(const char *name, unsigned int how, uint32_t files)
+{
+	const uint32_t numbers[] = { 1, 3, files, 2 };	/* version, flags, files, batch */
+	const uint64_t counts[] = { 32, 7, 100, 200 };	/* seen, seed, two ends */
+	const double average = 1.5;
+	const uint64_t marks[] = { 260, 1, 0, 0 };
+	const uint64_t n = MOMENTUM_FLOATS;
+	unsigned int i = 0;
+
+	begin("fuzz_state", name);
+	byte(how);
+	raw("dnpstate", 8);
+	raw(numbers, sizeof(numbers));
+	raw(counts, sizeof(counts));
+	raw(&average, sizeof(average));
+	raw(marks, sizeof(marks));
+	raw(&n, sizeof(n));
+	for (i = 0; i < MOMENTUM_FLOATS; i++) {
+		float value = (float)i + 0.25f;
+
+		raw(&value, sizeof(value));
+	}
+	end();
+}
+
+static void write_states(void)
+{
+	state("normal", 2, 1);
+	state("secure", 3, 2);
+	state("wrong-sum", 0, 1);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -465,5 +502,6 @@ int main(int argc, char **argv)
 	write_specs();
 	write_large_spec();
 	write_weights();
+	write_states();
 	return 0;
 }

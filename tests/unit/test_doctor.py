@@ -59,6 +59,14 @@ def calls(machine: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def test_a_file_may_be_wanted_in_any_version(tmp_path: Path) -> None:
+    tool = Tool(f"{tmp_path}/llvm-*/runtime.a", "runtime", "links")
+    assert not tool.present()
+    (tmp_path / "llvm-14").mkdir()
+    (tmp_path / "llvm-14" / "runtime.a").touch()
+    assert tool.present()
+
+
 def test_nothing_missing_nothing_done(machine: Path, tmp_path: Path) -> None:
     (machine / "flasher").symlink_to("/bin/true")
     ensure(tmp_path)
