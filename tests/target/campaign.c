@@ -28,7 +28,7 @@
  * the code is loaded anew, which takes minutes when they are many: so now and
  * then close all sessions.
  */
-#define ROUND_CALLS	2500
+#define ROUND_CALLS	5000
 #define SESSIONS_MOST	64
 
 static unsigned long calls = 100000;

@@ -35,7 +35,9 @@ struct long_request {
 	struct darknetp_layer layers[LONGEST];
 };
 
-static struct reply build_long(struct victim *victim, uint32_t claimed, uint32_t sent)
+/* @last: kind of the last layer that may be described */
+static struct reply build_layers(struct victim *victim, uint32_t claimed,
+				 uint32_t sent, uint32_t last)
 {
 	static struct long_request request;
 	uint32_t i = 0;
@@ -45,10 +47,16 @@ static struct reply build_long(struct victim *victim, uint32_t claimed, uint32_t
 	request.model.network_layers = DARKNETP_MAX_NETWORK;
 	for (i = 0; i < LONGEST; i++)
 		request.layers[i] = (struct darknetp_layer){
-			.kind = NN_DROPOUT, .probability = 0.5f,
+			.kind = i < DARKNETP_MAX_LAYERS - 1 ? NN_DROPOUT : last,
+			.probability = 0.5f,
 		};
 	return build_bytes(victim, &request,
 			   sizeof(request.model) + sent * sizeof(request.layers[0]));
+}
+
+static struct reply build_long(struct victim *victim, uint32_t claimed, uint32_t sent)
+{
+	return build_layers(victim, claimed, sent, NN_DROPOUT);
 }
 
 void s9_too_many_layers(void)
@@ -359,26 +367,55 @@ void s14_overflowing_shapes(void)
 
 /* ---- Memory ---- */
 
-void s15_too_large_a_model(void)
+static void try_large_models(struct victim *victim)
 {
-	struct victim victim = { 0 };
 	struct reply reply = { 0 };
-	TEEC_Value size = { 0 };
 	unsigned int i = 0;
 
-	if (!open_empty(&victim))
-		return;
 	for (i = 0; i < 200; i++) {
-		reply = largest_try(&victim.session, 50000 + 5000 * i);
+		reply = largest_try(&victim->session, 50000 + 5000 * i);
 		EXPECT_RESULT(reply, OUT_OF_MEMORY);
 		EXPECT(reply.params[1].value.a > reply.params[1].value.b);
 	}
-	finish(&victim, VICTIM_TRAIN);
+}
+
+/* Long descriptions with a mistake at their end: what they took must be given back. */
+static void try_long_models(struct victim *victim)
+{
+	unsigned int i = 0;
+
+	for (i = 0; i < 50; i++)
+		EXPECT_RESULT(build_layers(victim, DARKNETP_MAX_LAYERS,
+					   DARKNETP_MAX_LAYERS, 99), NOT_SUPPORTED);
+}
+
+static void expect_nothing_taken(struct victim *victim)
+{
+	struct reply reply = invoke(&victim->session, DARKNETP_CMD_VERSION, value_out(),
+				    value_out(), none(), none());
+
+	EXPECT_RESULT(reply, TEEC_SUCCESS);
+	EXPECT(reply.params[1].value.b == 0);
+}
+
+void s15_too_large_a_model(void)
+{
+	struct victim victim = { 0 };
+	TEEC_Value size = { 0 };
+
 	if (!open_empty(&victim))
 		return;
+	try_large_models(&victim);
+	try_long_models(&victim);
+	expect_nothing_taken(&victim);
+	/* the whole heap is there, and has its use */
 	if (largest_build(&victim.session, &size))
 		tap_note("a model of %u of %u bytes", size.a, size.b);
 	victim_close(&victim);
+	if (!open_empty(&victim))
+		return;
+	try_large_models(&victim);
+	finish(&victim, VICTIM_TRAIN);
 }
 
 #define SESSIONS 64	/* more than any secure memory holds */
