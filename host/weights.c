@@ -45,20 +45,22 @@ uint32_t weights_tensors(const struct network_layer *layer,
 {
 	bool connected = layer->spec.kind == NN_CONNECTED;
 	uint32_t outputs = layer->output.channels;
+	bool normalizes = layer->spec.kind == NN_BATCHNORM;
 	uint32_t n = 0;
 
-	if (!connected && layer->spec.kind != NN_CONVOLUTIONAL)
+	if (!connected && !normalizes && layer->spec.kind != NN_CONVOLUTIONAL)
 		return 0;
-	tensors[n++] = (struct weights_tensor){ NN_BIASES, outputs };
+	if (!normalizes)
+		tensors[n++] = (struct weights_tensor){ NN_BIASES, outputs };
 	if (connected)
 		tensors[n++] = (struct weights_tensor){ NN_WEIGHTS,
 						weight_count(layer) };
-	if (layer->spec.batch_normalize) {
+	if (normalizes || layer->spec.batch_normalize) {
 		tensors[n++] = (struct weights_tensor){ NN_SCALES, outputs };
 		tensors[n++] = (struct weights_tensor){ NN_ROLLING_MEAN, outputs };
 		tensors[n++] = (struct weights_tensor){ NN_ROLLING_VARIANCE, outputs };
 	}
-	if (!connected)
+	if (layer->spec.kind == NN_CONVOLUTIONAL)
 		tensors[n++] = (struct weights_tensor){ NN_WEIGHTS,
 						weight_count(layer) };
 	return n;

@@ -30,15 +30,52 @@
 
 #include "command.h"
 #include "darknetp_ta.h"
+#include "inprocess_tee.h"
 
 #define HEAP_DEFAULT	((size_t)10 << 20)
 #define SESSIONS_MOST	3	/* a board's 13 MiB hold three of 4 MiB */
 
 /* ---- What the application needs from its TEE ---- */
 
+/* Bytes that the application holds, and the most that it held. */
+static struct inprocess_memory memory;
+
+/* Its size is remembered in front of a block. */
+#define BLOCK_HEAD 16
+
 static void *allocate(size_t size)
 {
-	return calloc(1, size);
+	char *block = calloc(1, size + BLOCK_HEAD);
+
+	if (!block)
+		return NULL;
+	memcpy(block, &size, sizeof(size));
+	memory.now += size;
+	if (memory.now > memory.peak)
+		memory.peak = memory.now;
+	return block + BLOCK_HEAD;
+}
+
+static void release(void *block)
+{
+	char *head = block ? (char *)block - BLOCK_HEAD : NULL;
+	size_t size = 0;
+
+	if (!head)
+		return;
+	memcpy(&size, head, sizeof(size));
+	memory.now -= size;
+	free(head);
+}
+
+struct inprocess_memory inprocess_memory(void)
+{
+	return memory;
+}
+
+void inprocess_forget_peak(void)
+{
+	memory.peak = memory.now;
 }
 
 static void random_bytes(void *to, size_t size)
@@ -59,7 +96,7 @@ static void trace(const char *line)
 
 static struct model_host host = {
 	.allocate = allocate,
-	.release = free,
+	.release = release,
 	.random = random_bytes,
 	.trace = trace,
 };
