@@ -360,6 +360,55 @@ static const struct change overflowing[] = {
 	{ LAYER(2, outputs), UINT32_MAX, OUT_OF_MEMORY },
 };
 
+/* Of a route in the place of VICTIM_HIDDEN's pooling: what it may not read. */
+static struct reply build_route(struct victim *victim, uint32_t sources,
+				uint32_t source)
+{
+	struct description description = victim_description(VICTIM_HIDDEN);
+	uint32_t i = 0;
+
+	description.layers[1] = (struct darknetp_layer){
+		.kind = NN_ROUTE, .n_sources = sources,
+	};
+	for (i = 0; i < sources && i < DARKNETP_MAX_SOURCES; i++)
+		description.layers[1].sources[i] = source;
+	return build(&victim->session, &description);
+}
+
+void s14_sources_out_of_reach(void)
+{
+	/*
+	 * Layers 2 to 5 are in the partition, the route is layer 3; what layer 1
+	 * gives is the partition's input.
+	 */
+	static const uint32_t unreachable[] = { 0, 3, 4, 5, 6, 300 };
+	static const uint32_t impossible_ones[] = {
+		DARKNETP_MAX_NETWORK, DARKNETP_MAX_NETWORK + 3, 0x10002, UINT32_MAX,
+	};
+	struct victim victim = { 0 };
+	struct reply reply = { 0 };
+	unsigned int i = 0;
+
+	if (!open_empty(&victim))
+		return;
+	for (i = 0; i < ARRAY_SIZE(unreachable); i++) {
+		reply = build_route(&victim, 1, unreachable[i]);
+		EXPECT_RESULT(reply, unreachable[i] < 3 ? NOT_SUPPORTED : BAD_FORMAT);
+		EXPECT(reply.params[1].value.a == 3 && reply.params[1].value.b == 1);
+	}
+	for (i = 0; i < ARRAY_SIZE(impossible_ones); i++)
+		EXPECT_RESULT(build_route(&victim, 1, impossible_ones[i]),
+			      BAD_PARAMETERS);
+	EXPECT_RESULT(build_route(&victim, 0, 0), BAD_FORMAT);
+	EXPECT_RESULT(build_route(&victim, DARKNETP_MAX_SOURCES + 1, 2), BAD_PARAMETERS);
+	EXPECT_RESULT(build_route(&victim, UINT32_MAX, 2), BAD_PARAMETERS);
+	finish(&victim, VICTIM_HIDDEN);
+	if (!open_empty(&victim))
+		return;
+	EXPECT_RESULT(build_route(&victim, DARKNETP_MAX_SOURCES, 2), TEEC_SUCCESS);
+	victim_close(&victim);
+}
+
 void s14_overflowing_shapes(void)
 {
 	try_changes(VICTIM_HIDDEN, overflowing, ARRAY_SIZE(overflowing));
