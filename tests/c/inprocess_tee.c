@@ -255,20 +255,20 @@ static TEEC_Result cross_registered(uint32_t type,
 				    const TEEC_RegisteredMemoryReference *from,
 				    struct command_param *to)
 {
-	const TEEC_SharedMemory *memory = from->parent;
-	uint32_t flags = type == TEEC_MEMREF_WHOLE ? memory->flags :
+	const TEEC_SharedMemory *parent = from->parent;
+	uint32_t flags = type == TEEC_MEMREF_WHOLE ? parent->flags :
 			 type - TEEC_MEMREF_PARTIAL_INPUT + 1;
 
-	if (flags & ~memory->flags)
+	if (flags & ~parent->flags)
 		return TEEC_ERROR_BAD_PARAMETERS;
 	to->type = direction(flags);
-	to->bytes = memory->buffer;
-	to->size = memory->size;
+	to->bytes = parent->buffer;
+	to->size = parent->size;
 	if (type == TEEC_MEMREF_WHOLE)
 		return TEEC_SUCCESS;
-	if (from->offset > memory->size || from->size > memory->size - from->offset)
+	if (from->offset > parent->size || from->size > parent->size - from->offset)
 		return TEEC_ERROR_BAD_PARAMETERS;
-	to->bytes = (char *)memory->buffer + from->offset;
+	to->bytes = (char *)parent->buffer + from->offset;
 	to->size = from->size;
 	return TEEC_SUCCESS;
 }

@@ -235,23 +235,27 @@ static size_t spoilt_size(size_t size)
 	}
 }
 
+static void put_word(const struct param *param, size_t at, uint32_t word)
+{
+	const TEEC_RegisteredMemoryReference *part = &param->value.memref;
+
+	if (is_registered(param) && part->size <= ARENA
+	    && part->offset <= ARENA - part->size && at + sizeof(word) <= part->size)
+		memcpy(arena + part->offset + at, &word, sizeof(word));
+}
+
 /* A word of what the parameter refers to, or of the parameter itself. */
 static void spoil_word(struct param *param)
 {
-	TEEC_RegisteredMemoryReference *part = &param->value.memref;
 	uint32_t word = random_edge();
+	size_t size = param->value.memref.size;
 
-	if (is_value(param)) {
-		if (random_percent(50))
-			param->value.value.a = word;
-		else
-			param->value.value.b = word;
-	} else if (is_registered(param) && part->size >= sizeof(word)
-		   && part->size <= ARENA && part->offset <= ARENA - part->size) {
-		memcpy(arena + part->offset
-		       + random_below((uint32_t)(part->size / 4)) * sizeof(word),
-		       &word, sizeof(word));
-	}
+	if (is_registered(param) && size >= sizeof(word) && size <= ARENA)
+		put_word(param, random_below((uint32_t)(size / 4)) * sizeof(word), word);
+	else if (is_value(param) && random_percent(50))
+		param->value.value.a = word;
+	else if (is_value(param))
+		param->value.value.b = word;
 }
 
 /* Somewhere else in the arena: over the other parameters, most likely. */
@@ -263,35 +267,50 @@ static void spoil_place(struct campaign_call *call, struct param *param)
 					     : random_edge();
 }
 
-#define WORD(type, field)	(offsetof(struct type, field) / sizeof(uint32_t))
+#define HEADER(field)	offsetof(struct darknetp_model, field)
+#define LAYER(field)	offsetof(struct darknetp_layer, field)
 
-/* A number that means something, where most others must be 0 or are unused. */
-static void spoil_description(struct param *param)
+/* Where in a description numbers mean something; most others are 0 or unused. */
+static const size_t header_places[] = {
+	HEADER(width), HEADER(height), HEADER(channels), HEADER(micro_batch),
+	HEADER(flags), HEADER(abi),
+};
+static const size_t layer_places[] = {
+	LAYER(filters), LAYER(outputs), LAYER(kind), LAYER(activation), LAYER(cost),
+	LAYER(size), LAYER(stride), LAYER(padding), LAYER(groups),
+	LAYER(probability), LAYER(temperature), LAYER(learning_rate),
+	LAYER(n_sources), LAYER(sources[0]),
+};
+#define HEADER_SIZES	4	/* the first of each are sizes of a model */
+#define LAYER_SIZES	2
+
+static size_t any_layer(void)
 {
-	static const size_t header[] = {
-		WORD(darknetp_model, flags), WORD(darknetp_model, width),
-		WORD(darknetp_model, height), WORD(darknetp_model, channels),
-		WORD(darknetp_model, micro_batch), WORD(darknetp_model, abi),
-	};
-	static const size_t layer[] = {
-		WORD(darknetp_layer, kind), WORD(darknetp_layer, activation),
-		WORD(darknetp_layer, cost), WORD(darknetp_layer, filters),
-		WORD(darknetp_layer, size), WORD(darknetp_layer, stride),
-		WORD(darknetp_layer, padding), WORD(darknetp_layer, groups),
-		WORD(darknetp_layer, outputs), WORD(darknetp_layer, probability),
-		WORD(darknetp_layer, temperature), WORD(darknetp_layer, learning_rate),
-		WORD(darknetp_layer, n_sources), WORD(darknetp_layer, sources[0]),
-	};
-	const TEEC_RegisteredMemoryReference *part = &param->value.memref;
-	uint32_t word = random_edge();
-	size_t at = header[random_below(ARRAY_SIZE(header))] * sizeof(word);
+	return sizeof(struct darknetp_model)
+	       + random_below(MODEL_LAYERS) * sizeof(struct darknetp_layer);
+}
 
-	if (random_percent(80))
-		at = sizeof(struct darknetp_model)
-		     + random_below(MODEL_LAYERS) * sizeof(struct darknetp_layer)
-		     + layer[random_below(ARRAY_SIZE(layer))] * sizeof(word);
-	if (is_registered(param) && part->offset < ARENA / 2 && at < part->size)
-		memcpy(arena + part->offset + at, &word, sizeof(word));
+static void spoil_description(const struct param *param)
+{
+	if (random_percent(20))
+		put_word(param, header_places[random_below(ARRAY_SIZE(header_places))],
+			 random_edge());
+	else
+		put_word(param, any_layer()
+				+ layer_places[random_below(ARRAY_SIZE(layer_places))],
+			 random_edge());
+}
+
+/* Sound, but large. */
+static void oversize_description(const struct param *param)
+{
+	uint32_t size = random_between(1000, 1000000);
+
+	if (random_percent(60))
+		put_word(param, header_places[random_below(HEADER_SIZES)], size);
+	else
+		put_word(param, any_layer() + layer_places[random_below(LAYER_SIZES)],
+			 size);
 }
 
 static void spoil_once(struct campaign_call *call)
@@ -331,9 +350,13 @@ static void spoil_once(struct campaign_call *call)
 
 void campaign_spoil(struct campaign_call *call)
 {
-	uint32_t times = call->command == DARKNETP_CMD_BUILD ? random_between(3, 9)
-							     : random_between(1, 3);
+	bool build = call->command == DARKNETP_CMD_BUILD;
+	uint32_t times = build ? random_between(3, 9) : random_between(1, 3);
 
+	if (build && random_percent(30)) {
+		oversize_description(&call->params[0]);
+		return;
+	}
 	while (times-- > 0)
 		spoil_once(call);
 }

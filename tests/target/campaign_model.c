@@ -8,6 +8,8 @@ struct shape {
 	uint32_t width, height, channels;
 };
 
+static struct shape shapes[MODEL_LAYERS];	/* after each layer so far */
+
 static uint32_t floats_of(struct shape shape)
 {
 	return shape.width * shape.height * shape.channels;
@@ -107,6 +109,58 @@ static struct shape dropout(struct random_model *model, struct shape in)
 	return in;
 }
 
+/* A layer so far, counted in the whole network. */
+static uint32_t any_layer(const struct random_model *model)
+{
+	return model->header.first_layer + random_below(model->header.layers);
+}
+
+static struct shape shape_of(const struct random_model *model, uint32_t layer)
+{
+	return shapes[layer - model->header.first_layer];
+}
+
+static bool same_image(struct shape a, struct shape b)
+{
+	return a.width == b.width && a.height == b.height;
+}
+
+/* The last layer and one of the same shape; where there is none, itself twice. */
+static struct shape shortcut(struct random_model *model, struct shape in)
+{
+	uint32_t last = model->header.first_layer + model->header.layers - 1;
+	uint32_t source = any_layer(model);
+	struct shape shape = shape_of(model, source);
+	struct darknetp_layer *layer = next_layer(model, NN_SHORTCUT);
+
+	if (!same_image(shape, in) || shape.channels != in.channels)
+		source = last;
+	layer->activation = random_below(NN_LHTAN + 1);
+	layer->alpha = layer->beta = 1;
+	layer->n_sources = 1;
+	layer->sources[0] = source;
+	return in;
+}
+
+static struct shape route(struct random_model *model, struct shape in)
+{
+	uint32_t first = any_layer(model);
+	uint32_t second = any_layer(model);
+	struct shape shape = shape_of(model, first);
+	struct shape other = shape_of(model, second);
+	struct darknetp_layer *layer = next_layer(model, NN_ROUTE);
+
+	(void)in;
+	layer->n_sources = 1;
+	layer->sources[0] = first;
+	if (!same_image(shape, other))
+		return shape;
+	layer->n_sources = 2;
+	layer->sources[1] = second;
+	shape.channels += other.channels;
+	return shape;
+}
+
 static void softmax(struct random_model *model, struct shape in)
 {
 	struct darknetp_layer *layer = next_layer(model, NN_SOFTMAX);
@@ -125,17 +179,23 @@ static void cost(struct random_model *model, struct shape in)
 	model->truths = floats_of(in);
 }
 
+/* The last two need a layer before them. */
+static struct shape (*const kinds[])(struct random_model *model, struct shape in) = {
+	convolutional, convolutional, maxpool, avgpool, connected, connected, dropout,
+	shortcut, route,
+};
+#define KINDS		(sizeof(kinds) / sizeof(kinds[0]))
+#define FIRST_KINDS	(KINDS - 2)
+
 static struct shape features(struct random_model *model, struct shape in)
 {
-	struct shape (*const kinds[])(struct random_model *model, struct shape in) = {
-		convolutional, convolutional, maxpool, avgpool, connected, connected,
-		dropout,
-	};
 	uint32_t layers = random_between(1, MODEL_LAYERS - 2);
 	uint32_t i = 0;
 
-	for (i = 0; i < layers; i++)
-		in = kinds[random_below(sizeof(kinds) / sizeof(kinds[0]))](model, in);
+	for (i = 0; i < layers; i++) {
+		in = kinds[random_below(i > 0 ? KINDS : FIRST_KINDS)](model, in);
+		shapes[i] = in;
+	}
 	return in;
 }
 

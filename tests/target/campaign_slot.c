@@ -7,8 +7,8 @@
 
 #define COMMANDS	(DARKNETP_CMD_TRAIN + 1)
 #define SPOILT_PERCENT	40
-#define SPOILT_BUILDS	97	/* percent: the first right one is the last */
-#define CALLS_UNSURE	200	/* with a model that a spoilt request described */
+#define SPOILT_BUILDS	85	/* percent: the first right one is the last */
+#define CALLS_UNSURE	150	/* with a model that a spoilt request described */
 
 static const char *const command_names[COMMANDS + 1] = {
 	"VERSION", "BUILD", "TENSOR_LOAD", "TENSOR_SAVE", "FORWARD", "BACKWARD", "TRAIN",
@@ -45,7 +45,7 @@ static uint32_t counts[COMMANDS + 1][RESULTS];
 
 bool slot_open(struct slot *slot)
 {
-	*slot = (struct slot){ .sure = true, .calls_left = random_between(100, 1500) };
+	*slot = (struct slot){ .sure = true, .calls_left = random_between(300, 3000) };
 	random_model(&slot->model);
 	if (!EXPECT(client_open(&slot->session) == TEEC_SUCCESS))
 		return false;

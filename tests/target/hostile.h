@@ -24,6 +24,7 @@ void s11_blocks_of_every_length(void);
 void s11_garbage(void);
 void s14_impossible_shapes(void);
 void s14_overflowing_shapes(void);
+void s14_sources_out_of_reach(void);
 void s15_too_large_a_model(void);
 void s15_all_memory_taken(void);
 void versions_differ(void);
@@ -41,6 +42,7 @@ void s1_weights_stay_inside(void);
 void s16_nothing_before_build(void);
 void s17_only_the_best_class(void);
 void order_of_halves(void);
+void order_of_momentum(void);
 void commands_of_the_other_kind(void);
 void flags_and_numbers_of_a_step(void);
 

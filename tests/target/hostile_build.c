@@ -35,7 +35,9 @@ struct long_request {
 	struct darknetp_layer layers[LONGEST];
 };
 
-static struct reply build_long(struct victim *victim, uint32_t claimed, uint32_t sent)
+/* @last: kind of the last layer that may be described */
+static struct reply build_layers(struct victim *victim, uint32_t claimed,
+				 uint32_t sent, uint32_t last)
 {
 	static struct long_request request;
 	uint32_t i = 0;
@@ -45,10 +47,16 @@ static struct reply build_long(struct victim *victim, uint32_t claimed, uint32_t
 	request.model.network_layers = DARKNETP_MAX_NETWORK;
 	for (i = 0; i < LONGEST; i++)
 		request.layers[i] = (struct darknetp_layer){
-			.kind = NN_DROPOUT, .probability = 0.5f,
+			.kind = i < DARKNETP_MAX_LAYERS - 1 ? NN_DROPOUT : last,
+			.probability = 0.5f,
 		};
 	return build_bytes(victim, &request,
 			   sizeof(request.model) + sent * sizeof(request.layers[0]));
+}
+
+static struct reply build_long(struct victim *victim, uint32_t claimed, uint32_t sent)
+{
+	return build_layers(victim, claimed, sent, NN_DROPOUT);
 }
 
 void s9_too_many_layers(void)
@@ -352,6 +360,55 @@ static const struct change overflowing[] = {
 	{ LAYER(2, outputs), UINT32_MAX, OUT_OF_MEMORY },
 };
 
+/* Of a route in the place of VICTIM_HIDDEN's pooling: what it may not read. */
+static struct reply build_route(struct victim *victim, uint32_t sources,
+				uint32_t source)
+{
+	struct description description = victim_description(VICTIM_HIDDEN);
+	uint32_t i = 0;
+
+	description.layers[1] = (struct darknetp_layer){
+		.kind = NN_ROUTE, .n_sources = sources,
+	};
+	for (i = 0; i < sources && i < DARKNETP_MAX_SOURCES; i++)
+		description.layers[1].sources[i] = source;
+	return build(&victim->session, &description);
+}
+
+void s14_sources_out_of_reach(void)
+{
+	/*
+	 * Layers 2 to 5 are in the partition, the route is layer 3; what layer 1
+	 * gives is the partition's input.
+	 */
+	static const uint32_t unreachable[] = { 0, 3, 4, 5, 6, 300 };
+	static const uint32_t impossible_ones[] = {
+		DARKNETP_MAX_NETWORK, DARKNETP_MAX_NETWORK + 3, 0x10002, UINT32_MAX,
+	};
+	struct victim victim = { 0 };
+	struct reply reply = { 0 };
+	unsigned int i = 0;
+
+	if (!open_empty(&victim))
+		return;
+	for (i = 0; i < ARRAY_SIZE(unreachable); i++) {
+		reply = build_route(&victim, 1, unreachable[i]);
+		EXPECT_RESULT(reply, unreachable[i] < 3 ? NOT_SUPPORTED : BAD_FORMAT);
+		EXPECT(reply.params[1].value.a == 3 && reply.params[1].value.b == 1);
+	}
+	for (i = 0; i < ARRAY_SIZE(impossible_ones); i++)
+		EXPECT_RESULT(build_route(&victim, 1, impossible_ones[i]),
+			      BAD_PARAMETERS);
+	EXPECT_RESULT(build_route(&victim, 0, 0), BAD_FORMAT);
+	EXPECT_RESULT(build_route(&victim, DARKNETP_MAX_SOURCES + 1, 2), BAD_PARAMETERS);
+	EXPECT_RESULT(build_route(&victim, UINT32_MAX, 2), BAD_PARAMETERS);
+	finish(&victim, VICTIM_HIDDEN);
+	if (!open_empty(&victim))
+		return;
+	EXPECT_RESULT(build_route(&victim, DARKNETP_MAX_SOURCES, 2), TEEC_SUCCESS);
+	victim_close(&victim);
+}
+
 void s14_overflowing_shapes(void)
 {
 	try_changes(VICTIM_HIDDEN, overflowing, ARRAY_SIZE(overflowing));
@@ -359,26 +416,55 @@ void s14_overflowing_shapes(void)
 
 /* ---- Memory ---- */
 
-void s15_too_large_a_model(void)
+static void try_large_models(struct victim *victim)
 {
-	struct victim victim = { 0 };
 	struct reply reply = { 0 };
-	TEEC_Value size = { 0 };
 	unsigned int i = 0;
 
-	if (!open_empty(&victim))
-		return;
 	for (i = 0; i < 200; i++) {
-		reply = largest_try(&victim.session, 50000 + 5000 * i);
+		reply = largest_try(&victim->session, 50000 + 5000 * i);
 		EXPECT_RESULT(reply, OUT_OF_MEMORY);
 		EXPECT(reply.params[1].value.a > reply.params[1].value.b);
 	}
-	finish(&victim, VICTIM_TRAIN);
+}
+
+/* Long descriptions with a mistake at their end: what they took must be given back. */
+static void try_long_models(struct victim *victim)
+{
+	unsigned int i = 0;
+
+	for (i = 0; i < 50; i++)
+		EXPECT_RESULT(build_layers(victim, DARKNETP_MAX_LAYERS,
+					   DARKNETP_MAX_LAYERS, 99), NOT_SUPPORTED);
+}
+
+static void expect_nothing_taken(struct victim *victim)
+{
+	struct reply reply = invoke(&victim->session, DARKNETP_CMD_VERSION, value_out(),
+				    value_out(), none(), none());
+
+	EXPECT_RESULT(reply, TEEC_SUCCESS);
+	EXPECT(reply.params[1].value.b == 0);
+}
+
+void s15_too_large_a_model(void)
+{
+	struct victim victim = { 0 };
+	TEEC_Value size = { 0 };
+
 	if (!open_empty(&victim))
 		return;
+	try_large_models(&victim);
+	try_long_models(&victim);
+	expect_nothing_taken(&victim);
+	/* the whole heap is there, and has its use */
 	if (largest_build(&victim.session, &size))
 		tap_note("a model of %u of %u bytes", size.a, size.b);
 	victim_close(&victim);
+	if (!open_empty(&victim))
+		return;
+	try_large_models(&victim);
+	finish(&victim, VICTIM_TRAIN);
 }
 
 #define SESSIONS 64	/* more than any secure memory holds */

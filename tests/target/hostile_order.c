@@ -144,6 +144,42 @@ void order_of_halves(void)
 	victim_close(&victim);
 }
 
+#define MOMENTUM (DARKNETP_TENSOR_MOMENTUM | DARKNETP_TENSOR_WEIGHTS)
+
+/* Move the momentum of the first layer's weights, both ways. */
+static void expect_momentum(struct victim *victim, TEEC_Result load, TEEC_Result saved)
+{
+	const struct victim_facts *facts = victim_facts(victim->kind);
+	float x[18] = { 0 };
+
+	EXPECT_RESULT(invoke(&victim->session, DARKNETP_CMD_TENSOR_LOAD,
+			     value(facts->first_layer, MOMENTUM), value(0, 0),
+			     in(x, FLOATS(facts->weights)), none()), load);
+	EXPECT_RESULT(save(victim, facts->first_layer, MOMENTUM, x, facts->weights),
+		      saved);
+}
+
+/* Not between the halves of a step, and not where nothing is trained. */
+void order_of_momentum(void)
+{
+	struct victim victim = { 0 };
+
+	if (!victim_open(&victim, VICTIM_MIDDLE))
+		return;
+	expect_momentum(&victim, TEEC_SUCCESS, TEEC_SUCCESS);
+	EXPECT_RESULT(forward(&victim, step_of(1, 0)), TEEC_SUCCESS);
+	expect_momentum(&victim, BAD_STATE, BAD_STATE);
+	EXPECT_RESULT(backward(&victim, update_step()), TEEC_SUCCESS);
+	expect_momentum(&victim, TEEC_SUCCESS, TEEC_SUCCESS);
+	EXPECT_WORKS(&victim);
+	victim_close(&victim);
+	if (!victim_open(&victim, VICTIM_PREDICT))
+		return;
+	expect_momentum(&victim, BAD_PARAMETERS, ACCESS_DENIED);
+	EXPECT_WORKS(&victim);
+	victim_close(&victim);
+}
+
 /* Halves where a step is whole, whole steps where there are halves, training
  * where there is nothing to train.
  */

@@ -9,14 +9,17 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #define VERSIONS	3
 #define WORDS		128	/* most in a version */
 #define CALLS		400
+#define SECONDS		0.3
 
 struct writer {
 	pthread_t thread;
 	atomic_bool stop;
+	double began;		/* seconds */
 	volatile uint32_t *at;
 	uint32_t words;
 	uint32_t versions[VERSIONS][WORDS];
@@ -37,6 +40,14 @@ static void *rewrite(void *argument)
 	return NULL;
 }
 
+static double seconds_now(void)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 /* Write all versions over and over, from the start of the shared memory. */
 static bool start(const void *a, const void *b, const void *c, size_t size)
 {
@@ -51,7 +62,17 @@ static bool start(const void *a, const void *b, const void *c, size_t size)
 	writer.at = memory.buffer;
 	memcpy(memory.buffer, a, size);
 	atomic_store(&writer.stop, false);
+	writer.began = seconds_now();
 	return EXPECT(pthread_create(&writer.thread, NULL, rewrite, NULL) == 0);
+}
+
+/*
+ * Whether to make another call: up to a number of them, and where calls are quick
+ * on for a while, so that the threads meet on a busy machine, too.
+ */
+static bool go_on(unsigned int calls, unsigned int wanted)
+{
+	return calls < wanted || seconds_now() < writer.began + SECONDS;
 }
 
 static void stop(void)
@@ -112,7 +133,7 @@ void race_description(void)
 	if (!EXPECT(client_open(&victim.session) == TEEC_SUCCESS))
 		return;
 	if (start(&versions[0], &versions[1], &versions[2], size)) {
-		for (i = 0; i < 2 * CALLS; i++) {
+		for (i = 0; go_on(i, 2 * CALLS); i++) {
 			result = build_shared(&victim.session, size).result;
 			EXPECT(result != TEEC_SUCCESS && is_answer_of_build(result));
 		}
@@ -226,11 +247,11 @@ void race_step(void)
 		return;
 	victim_outputs(VICTIM_PREDICT, wanted);
 	if (start(&good, &longer, &wild, sizeof(good))) {
-		for (i = 0; i < 3 * CALLS; i++)
+		for (i = 0; go_on(i, 3 * CALLS); i++)
 			accepted += predicts_once(&victim, wanted);
 		stop();
 	}
-	tap_note("%u of %u steps accepted", accepted, 3 * CALLS);
+	tap_note("%u of %u steps accepted", accepted, i);
 	EXPECT_WORKS(&victim);
 	victim_close(&victim);
 }
@@ -275,7 +296,7 @@ void race_input(void)
 	if (!victim_open(&victim, VICTIM_MIDDLE))
 		return;
 	if (start(a, b, c, sizeof(a))) {
-		for (i = 0; i < CALLS / 2; i++)
+		for (i = 0; go_on(i, CALLS / 2); i++)
 			train_on_changing_input(&victim);
 		stop();
 	}
@@ -294,7 +315,7 @@ void race_output(void)
 	if (!victim_open(&victim, VICTIM_HIDDEN))
 		return;
 	if (start(a, b, a, sizeof(a))) {
-		for (i = 0; i < CALLS; i++)
+		for (i = 0; go_on(i, CALLS); i++)
 			EXPECT_RESULT(invoke(&victim.session, DARKNETP_CMD_FORWARD,
 					     IN(step), in(victim_input, FLOATS(16)),
 					     none(), part_out(&memory, 0, sizeof(a))),
@@ -340,7 +361,7 @@ void race_truth(void)
 	if (!victim_open(&victim, VICTIM_TRAIN))
 		return;
 	if (start(a, b, c, sizeof(a))) {
-		for (i = 0; i < CALLS / 2; i++)
+		for (i = 0; go_on(i, CALLS / 2); i++)
 			train_on_changing_truth(&victim);
 		stop();
 	}
@@ -382,7 +403,7 @@ void race_tensor(void)
 	if (!victim_open(&victim, VICTIM_TRAIN))
 		return;
 	if (start(versions[0], versions[1], versions[2], sizeof(versions[0]))) {
-		for (i = 0; i < CALLS / 2; i++)
+		for (i = 0; go_on(i, CALLS / 2); i++)
 			load_changing_tensor(&victim);
 		stop();
 	}
