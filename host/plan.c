@@ -6,6 +6,12 @@
 
 #define PAGE 4096u	/* of OP-TEE, on every machine */
 
+/*
+ * Multiplications of one call: some two seconds on an emulated processor. OP-TEE
+ * may hold the processor all that time, and Linux has a watchdog for that.
+ */
+#define LONGEST_CALL 200000000u
+
 struct nn_spec plan_spec(const struct network *network, uint32_t first,
 			 uint32_t count, struct nn_layer_spec *layers)
 {
@@ -37,6 +43,7 @@ static void start(struct plan *plan, const struct plan_request *request)
 		.room = {
 			.model = request->room,
 			.whole = request->train && network_normalizes(network),
+			.work = LONGEST_CALL,
 		},
 	};
 	plan->room.samples = plan->samples;

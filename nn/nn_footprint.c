@@ -79,6 +79,13 @@ static bool fits(const struct nn_room *room, const struct nn_plan *plan)
 	return plan->total + NN_MODEL_EXTRA <= room->model;
 }
 
+static bool is_short(const struct nn_room *room, const struct nn_plan *plan,
+		     uint32_t micro_batch)
+{
+	return room->work == 0 || room->whole || micro_batch == 1
+	       || plan->work <= room->work / micro_batch;
+}
+
 /* The next smaller even part of @samples than @part, or 0. */
 static uint32_t smaller_part(uint32_t samples, uint32_t part)
 {
@@ -105,7 +112,8 @@ enum nn_status nn_fit_micro_batch(const struct nn_spec *spec,
 		/* A whole batch may be too large where a part is not. */
 		if (status != NN_OK && status != NN_ERR_SIZE)
 			return status;
-		if (status == NN_OK && fits(room, plan)) {
+		if (status == NN_OK && fits(room, plan)
+		    && is_short(room, plan, tried.micro_batch)) {
 			*micro_batch = tried.micro_batch;
 			return NN_OK;
 		}

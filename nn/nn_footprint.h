@@ -58,6 +58,9 @@ struct nn_room {
 	uint64_t model;		/* bytes: nn_model_room() */
 	uint32_t samples;	/* to be computed between two updates */
 	bool whole;		/* all in one call: batch normalisation, training */
+	uint64_t work;		/* most multiplications in one call of several
+				 * samples, not all of them needed at once; 0: any
+				 */
 };
 
 /*

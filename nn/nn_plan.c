@@ -43,6 +43,7 @@ struct layout {
 	struct nn_layer_plan *report;	/* of each layer; NULL: not wanted */
 	uint32_t index;			/* of the layer */
 	uint32_t workspace_floats;	/* the most that a layer needs */
+	uint64_t work;			/* multiplications, forward, of one sample */
 	struct nn_value values[NN_MAX_VALUES];
 };
 
@@ -172,6 +173,14 @@ static void report_layer(const struct layout *layout,
 	};
 }
 
+/* Each weight meets each pixel; what else is done is about one an output. */
+static uint64_t layer_work(const struct nn_layer *layer)
+{
+	uint64_t weights = layer->parameter[NN_WEIGHTS].count;
+
+	return weights * nn_pixels(layer->out) + layer->outputs;
+}
+
 static enum nn_status layout_layers(struct layout *layout)
 {
 	struct nn_net *net = layout->net;
@@ -189,6 +198,7 @@ static enum nn_status layout_layers(struct layout *layout)
 		status = layout_layer(layout, &layer);
 		if (status != NN_OK)
 			return status;
+		layout->work += layer_work(&layer);
 		if (layout->report)
 			report_layer(layout, &layer, before);
 		if (net->layers)
@@ -364,6 +374,8 @@ static void report(const struct layout *layout, struct nn_plan *plan)
 		.workspace = used_by[NN_USE_WORKSPACE],
 		.bookkeeping = used_by[NN_USE_BOOKKEEPING],
 		.total = layout->arena.used,
+		/* backward: once for the weights, once for the input */
+		.work = layout->work * (layout->spec->train ? 3 : 1),
 		.inputs = layout->net->inputs,
 		.outputs = layout->net->outputs,
 		.truths = layout->net->truths,

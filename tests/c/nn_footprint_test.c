@@ -112,6 +112,47 @@ static void micro_batches_divide_evenly(void **state)
 	assert_int_equal(plan.total + NN_MODEL_EXTRA, model_bytes(&spec, 1));
 }
 
+static void work_is_the_networks_multiplications(void **state)
+{
+	const struct nn_layer_spec layers[] = {
+		{ .kind = NN_CONVOLUTIONAL, .activation = NN_RELU, .filters = 4,
+		  .size = 3, .stride = 1, .padding = 1, .groups = 1 },
+		{ .kind = NN_CONNECTED, .activation = NN_LINEAR, .outputs = 5 },
+	};
+	struct nn_spec spec = one_layer(layers, 8, 8, 3, 7);
+	struct nn_plan plan = { 0 };
+	const uint64_t convolution = 64 * (4 * 27) + 4 * 64;
+	const uint64_t connected = 5 * (4 * 64) + 5;
+
+	(void)state;
+	spec.n_layers = 2;
+	assert_int_equal(nn_plan(&spec, &plan, NULL), NN_OK);
+	assert_int_equal(plan.work, 3 * (convolution + connected));
+	spec.train = false;
+	assert_int_equal(nn_plan(&spec, &plan, NULL), NN_OK);
+	assert_int_equal(plan.work, convolution + connected);
+}
+
+static void calls_are_kept_short(void **state)
+{
+	struct nn_spec spec = whole_lenet();
+	struct nn_room room = { .model = UINT64_MAX, .samples = 10 };
+	struct nn_plan plan = { 0 };
+	uint32_t micro_batch = 0;
+
+	(void)state;
+	assert_int_equal(nn_plan(&spec, &plan, NULL), NN_OK);
+	room.work = 4 * plan.work;
+	nn_fit_micro_batch(&spec, &room, &plan, &micro_batch);
+	assert_int_equal(micro_batch, 4);
+	room.work = plan.work - 1;	/* one sample is always computed */
+	nn_fit_micro_batch(&spec, &room, &plan, &micro_batch);
+	assert_int_equal(micro_batch, 1);
+	room.whole = true;		/* what cannot be divided is not */
+	nn_fit_micro_batch(&spec, &room, &plan, &micro_batch);
+	assert_int_equal(micro_batch, 10);
+}
+
 static void batch_normalization_is_not_divided(void **state)
 {
 	struct nn_spec spec = whole_lenet();
@@ -205,6 +246,8 @@ int main(void)
 		cmocka_unit_test(limits_are_sharp),
 		cmocka_unit_test(the_largest_heap_fits_exactly),
 		cmocka_unit_test(micro_batches_divide_evenly),
+		cmocka_unit_test(work_is_the_networks_multiplications),
+		cmocka_unit_test(calls_are_kept_short),
 		cmocka_unit_test(batch_normalization_is_not_divided),
 		cmocka_unit_test(refusals_come_through),
 		cmocka_unit_test(the_largest_partition_is_found),
