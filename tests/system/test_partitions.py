@@ -183,4 +183,4 @@ def test_vgg_trains_whole_on_the_default_board(
             shell, f"classifier train -iterations 3 cfg/noise.data cfg/{VGG}", Partition(0, 13)
         )
         assert [iteration.images for iteration in said.iterations] == [50, 100, 150]
-        assert said.start is not None and said.start.micro_batch < 50
+        assert said.start is not None and said.start.micro_batch == 8
