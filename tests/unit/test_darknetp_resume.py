@@ -126,6 +126,15 @@ def test_batch_normalisation_and_micro_batches_go_on_too(work: Workspace) -> Non
     assert saved(work) == expected
 
 
+def test_a_batchnorm_layer_has_statistics_but_no_momentum(work: Workspace) -> None:
+    layers = LAYERS.replace("[maxpool]", "[batchnorm]\n\n[maxpool]", 1)
+    ending_at(work, BATCHES, layers=layers)
+    expected = straight(work)
+    checkpoint(work, *partition(1, 1))
+    assert resume(work, *partition(0, 11)).status == 0
+    assert saved(work) == expected
+
+
 def test_without_its_state_a_checkpoint_is_weights(work: Workspace) -> None:
     ending_at(work, BATCHES)
     expected = straight(work)
