@@ -28,17 +28,18 @@ struct nn_spec plan_spec(const struct network *network, uint32_t first,
 static void start(struct plan *plan, const struct plan_request *request)
 {
 	const struct network *network = request->network;
+	uint32_t part = network->batch / network->subdivisions;
 	uint32_t i = 0;
 
 	*plan = (struct plan){
 		.request = *request,
+		.samples = request->train ? part : 1,
 		.room = {
 			.model = request->room,
-			.samples = request->train ?
-				   network->batch / network->subdivisions : 1,
 			.whole = request->train && network_normalizes(network),
 		},
 	};
+	plan->room.samples = plan->samples;
 	if (request->micro_batch) {
 		plan->room.samples = request->micro_batch;
 		plan->room.whole = true;

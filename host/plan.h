@@ -24,6 +24,7 @@ struct plan_request {
 /* A network as nn/ wants it, and what a partition of it takes. */
 struct plan {
 	struct plan_request request;
+	uint32_t samples;		/* between two updates; predicting 1 */
 	struct nn_room room;
 	uint32_t first, last;		/* the partition */
 	uint32_t micro_batch;		/* 0: not even one sample fits */

@@ -66,8 +66,8 @@ static void print_total(const struct plan *plan)
 	print_sizes(&sums);
 	printf("%s %u:%u, %u of %u image%s at a time: %llu bytes (%llu of them to keep account)\n",
 	       plan->request.train ? "train" : "predict", plan->first,
-	       plan->last, plan->spec.micro_batch, plan->room.samples,
-	       plan->room.samples == 1 ? "" : "s",
+	       plan->last, plan->spec.micro_batch, plan->samples,
+	       plan->samples == 1 ? "" : "s",
 	       (unsigned long long)plan_bytes(plan),
 	       (unsigned long long)(total->bookkeeping + NN_MODEL_EXTRA));
 }
@@ -180,7 +180,7 @@ void plan_tell(const struct plan *plan, const struct plan_limits *limits)
 	json_unsigned("start", plan->first);
 	json_unsigned("end", plan->last);
 	json_close_object();
-	json_unsigned("samples", plan->room.samples);
+	json_unsigned("samples", plan->samples);
 	json_unsigned("micro_batch", plan->micro_batch);
 	tell_layers(plan);
 	tell_total(plan);

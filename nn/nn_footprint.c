@@ -128,6 +128,16 @@ bool nn_may_cut(const struct nn_layer_spec *layers, uint32_t n,
 	return true;
 }
 
+/* Would the smallest micro-batch do? Most partitions fail this one plan. */
+static bool least_fits(const struct nn_spec *spec, const struct nn_room *room)
+{
+	struct nn_spec least = *spec;
+	struct nn_plan plan = { 0 };
+
+	least.micro_batch = room->whole ? room->samples : 1;
+	return nn_plan(&least, &plan, NULL) == NN_OK && fits(room, &plan);
+}
+
 static bool try_partition(const struct nn_spec *network,
 			  const struct nn_shape *inputs,
 			  const struct nn_room *room,
@@ -147,8 +157,10 @@ static bool try_partition(const struct nn_spec *network,
 	spec.first_layer = partition->first;
 	spec.n_layers = partition->last - partition->first + 1;
 	spec.layers = network->layers + partition->first;
-	return nn_fit_micro_batch(&spec, room, &plan, &partition->micro_batch)
-	       == NN_OK && partition->micro_batch > 0;
+	return least_fits(&spec, room)
+	       && nn_fit_micro_batch(&spec, room, &plan,
+				     &partition->micro_batch) == NN_OK
+	       && partition->micro_batch > 0;
 }
 
 /* Partitions of @length layers, from the last that the choice has. */

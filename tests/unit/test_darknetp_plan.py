@@ -99,6 +99,7 @@ def test_the_micro_batch_is_the_largest_even_part_that_fits(planner: Planner) ->
     assert plan["micro_batch"] == 25
     larger = planner.ask(LENET, *partition(0, 10), "-heap", 2 * MIB, "-micro", 34)
     assert larger.status == 1 and not larger.plan["fits"]
+    assert larger.plan["samples"] == 100
     assert planner.ask(LENET, *partition(0, 10), "-heap", plan["heap"]).plan["micro_batch"] == 25
     less = planner.ask(LENET, *partition(0, 10), "-heap", plan["heap"] - 4096).plan
     assert less["micro_batch"] == 20
@@ -170,3 +171,4 @@ def test_the_target_plans_for_its_own_heap(work: Workspace) -> None:
     assert "---- a model may take 6000 bytes: DOES NOT FIT" in result.out
     refused(result, "not enough secure memory for partition 0:10", status=1)
     refused(work.run("plan"), "plan CFG [-pp_start N -pp_end N]")
+    refused(work.train("-micro", "4"), "-mode and -micro are for plan")
