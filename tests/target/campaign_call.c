@@ -3,6 +3,7 @@
 
 #include "campaign_random.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static uint8_t arena[ARENA];
@@ -27,6 +28,8 @@ static size_t take(struct campaign_call *call, size_t size)
 	size_t at = call->used + (random_percent(20) ? random_below(8) : 0);
 
 	call->used = at + size + (8 - (at + size) % 8) % 8;
+	if (call->used > ARENA)
+		abort();	/* the generator is wrong */
 	return at;
 }
 

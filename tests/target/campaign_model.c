@@ -8,6 +8,8 @@ struct shape {
 	uint32_t width, height, channels;
 };
 
+#define CHANNELS_MOST	8	/* so that a call's memory has a bound */
+
 static struct shape shapes[MODEL_LAYERS];	/* after each layer so far */
 
 static uint32_t floats_of(struct shape shape)
@@ -60,7 +62,7 @@ static struct shape convolutional(struct random_model *model, struct shape in)
 	layer->padding = layer->size / 2;
 	layer->stride = random_between(1, 2);
 	layer->groups = 1;
-	if (random_percent(20)) {
+	if (random_percent(20) && 2 * in.channels <= CHANNELS_MOST) {
 		layer->groups = in.channels;
 		layer->filters = in.channels * random_between(1, 2);
 	}
@@ -153,7 +155,8 @@ static struct shape route(struct random_model *model, struct shape in)
 	(void)in;
 	layer->n_sources = 1;
 	layer->sources[0] = first;
-	if (!same_image(shape, other))
+	if (!same_image(shape, other)
+	    || shape.channels + other.channels > CHANNELS_MOST)
 		return shape;
 	layer->n_sources = 2;
 	layer->sources[1] = second;
