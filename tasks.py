@@ -44,6 +44,9 @@ HELP = {
     "yes": "do not ask before overwriting; what is to be done by hand is done",
     "force": "also a disk that is built in",
     "pp": "layers in the TEE, START:END, both included",
+    "cfg": "network that the TA is to have memory for",
+    "mode": "train or predict",
+    "batch": "images per update (default: the network's own)",
     "xtest": "full, smoke or none (default: what the board file says)",
     "only": "run only this suite: xtest, usage, train, tune, predict or valid",
     "keep": "when done, hand over the consoles instead of ending the system",
@@ -59,6 +62,7 @@ TALK = ("verbose", "quiet")
 MACHINE = ("board", "source", "dry_run", "install", *TALK)
 TREE = ("release", "reference")
 BUILD = (*MACHINE, *TREE, "app", "dataset", "ta_heap", "ta_stack", "secure_memory", "ssh_key")
+SIZED = ("cfg", "pp", "mode", "batch")
 
 
 def task(*shared: str) -> Callable[[Callable[..., None]], Any]:
@@ -115,19 +119,25 @@ def fetch(c: Context, common: Common) -> None:
     commands.fetch(common)
 
 
-@task(*BUILD)
+@task(*BUILD, *SIZED)
 def build(c: Context, common: Common) -> None:
-    """Everything up to what can be booted."""
+    """Everything up to what can be booted; --cfg and --pp make the TA as large as they need."""
     commands.build(common)
 
 
-@task(*BUILD)
+@task(*MACHINE, "dataset", "ta_heap", "ta_stack", "secure_memory", *SIZED)
+def plan(c: Context, common: Common) -> None:
+    """Secure memory of a network, layer by layer; without --pp the largest partition that fits."""
+    commands.plan(common)
+
+
+@task(*BUILD, *SIZED)
 def run(c: Context, common: Common, cold: bool = False) -> None:
     """Boot and hand both consoles to you."""
     commands.run(common, cold)
 
 
-@task(*BUILD)
+@task(*BUILD, *SIZED)
 def flash(
     c: Context, common: Common, device: str | None = None, yes: bool = False, force: bool = False
 ) -> None:
@@ -150,7 +160,7 @@ def qemu_test(
     raise Exit(code=commands.qemu_test(common, options))
 
 
-@task(*BUILD, "timeout")
+@task(*BUILD, *SIZED, "timeout")
 def darknetp(c: Context, common: Common, cold: bool = False, get: str | None = None) -> None:
     """Run one darknetp command line on the board: ./inv darknetp -- classifier predict ..."""
     # invoke joins the words after "--" with blanks; what was quoted must stay one word.
@@ -198,5 +208,17 @@ signal.signal(signal.SIGTERM, _interrupt)
 signal.signal(signal.SIGHUP, _interrupt)
 
 ns = Collection(
-    boards, doctor, fetch, build, run, flash, qemu_test, darknetp, bench, clean, test, lint
+    boards,
+    doctor,
+    fetch,
+    build,
+    plan,
+    run,
+    flash,
+    qemu_test,
+    darknetp,
+    bench,
+    clean,
+    test,
+    lint,
 )

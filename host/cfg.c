@@ -7,6 +7,9 @@
 #include "message.h"
 #include "number.h"
 
+/* Bytes of a file: every third one may begin a section. */
+#define CFG_BYTES_MAX (UINT64_C(1) << 20)
+
 /* ---- Reading ---- */
 
 static void remove_blanks(char *line)
@@ -118,7 +121,7 @@ int cfg_read(struct cfg *cfg, const char *path, enum cfg_layout layout)
 	*cfg = (struct cfg){ .path = strdup(path) };
 	if (!cfg->path)
 		return message_no_memory("a path");
-	status = file_read_text(path, &cfg->text);
+	status = file_read_text(path, CFG_BYTES_MAX, &cfg->text);
 	if (!status)
 		status = read_lines(cfg, layout);
 	if (status)

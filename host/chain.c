@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
 #include "chain.h"
 #include "message.h"
+#include "plan.h"
 
 /* ---- Building ---- */
 
@@ -59,36 +62,47 @@ static bool is_secure(const struct chain *chain, const struct segment *segment)
 	return partition_holds(chain->partition, segment->first);
 }
 
-static int cannot_cut(const struct tee_memory *memory, uint32_t micro_batch)
+/* Choose the micro-batch by what the secure world has room for. */
+static int plan_secure(const struct segment *segment,
+		       struct segment_build *build, struct tee *tee)
 {
-	int status = tee_report_no_memory(memory, micro_batch);
+	struct plan_request request = {
+		.network = build->network, .train = build->train,
+	};
+	struct plan *plan = NULL;
+	uint32_t room = 0;
+	int status = tee_check_version(tee, &room);
 
-	message_note("batch normalisation needs the whole batch at once, so it cannot be computed in smaller parts: reduce batch, or raise subdivisions");
+	if (status)
+		return status;
+	plan = malloc(sizeof(*plan));
+	if (!plan)
+		return message_no_memory("a plan");
+	request.room = room;
+	status = plan_partition(plan, &request, segment->first,
+				segment->first + segment->count - 1);
+	if (!status && !plan->micro_batch)
+		status = plan_report_misfit(plan);
+	if (!status && plan->micro_batch != build->micro_batch)
+		message_note("secure memory: %u images are computed in parts of %u (%llu bytes of %u)",
+			     build->micro_batch, plan->micro_batch,
+			     (unsigned long long)plan_bytes(plan), room);
+	build->micro_batch = plan->micro_batch;
+	free(plan);
 	return status;
 }
 
-/* Find the largest micro-batch that the secure world has memory for. */
 static int build_secure(struct segment *segment, struct segment_build *build,
 			struct tee *tee)
 {
 	struct tee_memory memory = { 0 };
-	uint32_t wanted = build->micro_batch;
-	int status = tee_check_version(tee);
+	int status = plan_secure(segment, build, tee);
 
 	if (!status)
 		status = segment_build_secure(segment, build, tee, &memory);
-	while (!status && !memory.fits) {
-		if (build->train && network_normalizes(build->network))
-			return cannot_cut(&memory, build->micro_batch);
-		if (build->micro_batch == 1)
-			return tee_report_no_memory(&memory, 1);
-		build->micro_batch /= 2;
-		status = segment_build_secure(segment, build, tee, &memory);
-	}
-	if (!status && build->micro_batch != wanted)
-		message_note("secure memory: %u images are computed in parts of %u (%u bytes of %u)",
-			     wanted, build->micro_batch, memory.needed,
-			     memory.available);
+	/* Planned to fit: then its heap is not what VERSION told. */
+	if (!status && !memory.fits)
+		status = tee_report_no_memory(&memory, build->micro_batch);
 	return status;
 }
 

@@ -26,7 +26,7 @@ struct chain {
 /*
  * Build the network; the secure part only if the partition has one. A
  * micro-batch is a whole subdivision of the batch (predicting: one image), or
- * what is left after halving it until the secure part fits its memory.
+ * the largest even part of it with which the secure part fits its memory.
  * Weights are random (training) or zero. On success the caller ends with
  * chain_free(); network, partition, tee and workers must outlive the chain.
  * @workers: share the normal world's work

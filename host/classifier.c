@@ -81,5 +81,8 @@ int classifier_run(const struct options *options, struct tee *tee)
 	if (options->list && verb->run != predict_run)
 		return message_refused("-list is for predict; %s takes its list from the data file",
 				       verb->name);
+	if (options->mode || options->micro_batch)
+		return message_refused("-mode and -micro are for plan; %s chooses its micro-batch itself",
+				       verb->name);
 	return verb->run(options, tee);
 }

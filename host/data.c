@@ -7,6 +7,7 @@
 #include "message.h"
 
 #define BLANKS " \t\r\v\f"
+#define LIST_BYTES_MAX (UINT64_C(64) << 20)	/* bytes of a file */
 
 int data_read(struct data *data, const char *path)
 {
@@ -70,7 +71,7 @@ int list_read(struct list *list, const char *path)
 	int status = 0;
 
 	*list = (struct list){ 0 };
-	status = file_read_text(path, &list->text);
+	status = file_read_text(path, LIST_BYTES_MAX, &list->text);
 	if (status)
 		return status;
 	list->lines = calloc(count_lines(list->text), sizeof(*list->lines));

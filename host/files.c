@@ -11,39 +11,59 @@
 #include "files.h"
 #include "message.h"
 
-#define TEXT_MAX (UINT64_C(64) << 20)
 /* Ending of the name of a file that is being written. */
 #define PART ".part"
+
+/*
+ * A stream of the regular file @path, or NULL with errno. Opening does not wait,
+ * as it would for the other end of a pipe.
+ */
+static FILE *open_regular(const char *path, struct stat *status)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	FILE *stream = NULL;
+	int error = 0;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, status))
+		error = errno;
+	else if (S_ISREG(status->st_mode))
+		stream = fdopen(fd, "rb");
+	else
+		error = EINVAL;
+	if (stream)
+		return stream;
+	error = error ? error : errno;
+	close(fd);
+	errno = error;
+	return NULL;
+}
 
 FILE *file_open(const char *path, uint64_t *size)
 {
 	struct stat status = { 0 };
-	FILE *stream = fopen(path, "rb");
+	FILE *stream = open_regular(path, &status);
 
-	if (!stream) {
+	if (!stream)
 		message_failed("Couldn't open file: %s (%s)", path,
-			       strerror(errno));
-		return NULL;
-	}
-	if (fstat(fileno(stream), &status) || !S_ISREG(status.st_mode)) {
-		message_failed("Couldn't open file: %s (not a regular file)",
-			       path);
-		fclose(stream);
-		return NULL;
-	}
-	if (size)
+			       errno == EINVAL ? "not a regular file" :
+						 strerror(errno));
+	else if (size)
 		*size = (uint64_t)status.st_size;
 	return stream;
 }
 
-static int read_text(FILE *stream, const char *path, uint64_t size, char **text)
+static int read_text(FILE *stream, const char *path, uint64_t size,
+		     uint64_t limit, char **text)
 {
 	char *data = NULL;
 	int status = 0;
 
-	if (size > TEXT_MAX)
-		return message_refused("%s: %llu bytes are too much for a text file",
-				       path, (unsigned long long)size);
+	if (size > limit)
+		return message_refused("%s: %llu bytes are too many, %llu are possible",
+				       path, (unsigned long long)size,
+				       (unsigned long long)limit);
 	data = malloc((size_t)size + 1);
 	if (!data)
 		return message_no_memory(path);
@@ -60,7 +80,7 @@ static int read_text(FILE *stream, const char *path, uint64_t size, char **text)
 	return 0;
 }
 
-int file_read_text(const char *path, char **text)
+int file_read_text(const char *path, uint64_t limit, char **text)
 {
 	uint64_t size = 0;
 	int status = 0;
@@ -68,7 +88,7 @@ int file_read_text(const char *path, char **text)
 
 	if (!stream)
 		return STATUS_FAILED;
-	status = read_text(stream, path, size, text);
+	status = read_text(stream, path, size, limit, text);
 	fclose(stream);
 	return status;
 }
@@ -100,7 +120,8 @@ uint64_t file_sum(uint64_t sum, const void *data, size_t size)
 
 bool file_mark(const char *path, struct file_mark *mark)
 {
-	FILE *stream = fopen(path, "rb");
+	struct stat status = { 0 };
+	FILE *stream = open_regular(path, &status);
 	char part[4096] = "";
 	size_t n = 0;
 	bool read = false;
@@ -152,7 +173,9 @@ static int open_temporary(struct file_writer *writer)
 		writer->temporary = NULL;
 		return message_no_memory("a path");
 	}
-	fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	/* What is there was left by a dead process, or is a trap. */
+	unlink(writer->temporary);
+	fd = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 		  0666);
 	/* Says until its end that somebody writes; see file_sweep(). */
 	if (fd >= 0)
@@ -257,7 +280,8 @@ static bool is_part(const char *file, const char *name, size_t length)
 /* Its writer lives as long as it holds the lock. */
 static void remove_abandoned(int directory, const char *file)
 {
-	int fd = openat(directory, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(directory, file,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return;

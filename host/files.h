@@ -18,9 +18,9 @@ FILE *file_open(const char *path, uint64_t *size);
 
 /*
  * Read a text file whole, as one NUL-terminated string that the caller frees.
- * Files above 64 MiB and files with NUL bytes are refused.
+ * Files above @limit bytes and files with NUL bytes are refused.
  */
-int file_read_text(const char *path, char **text);
+int file_read_text(const char *path, uint64_t limit, char **text);
 
 /* Read exactly @size bytes at @offset. @path is for messages. */
 int file_read_at(FILE *stream, const char *path, uint64_t offset, void *data,
@@ -36,7 +36,10 @@ struct file_mark {
 	uint64_t sum;		/* file_sum() of them */
 };
 
-/* Return false, with errno set and nothing printed, if @path cannot be read. */
+/*
+ * Of a regular file. Return false, with errno set and nothing printed, if @path
+ * cannot be read.
+ */
 bool file_mark(const char *path, struct file_mark *mark);
 
 /*

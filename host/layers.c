@@ -4,6 +4,7 @@
 
 #include "layers.h"
 #include "message.h"
+#include "sources.h"
 
 /* ---- Names ---- */
 
@@ -39,9 +40,11 @@ static const struct word *find_word(const struct word *words, const char *text)
 	return NULL;
 }
 
-static enum nn_activation read_activation(struct cfg_section *section)
+/* @fallback: Darknet's default differs between kinds of layers */
+static enum nn_activation read_activation(struct cfg_section *section,
+					  const char *fallback)
 {
-	const char *text = cfg_text(section, "activation", "logistic",
+	const char *text = cfg_text(section, "activation", fallback,
 				    CFG_ANNOUNCE);
 	const struct word *word = find_word(activations, text);
 
@@ -118,7 +121,7 @@ static void read_convolutional(struct network_layer *layer,
 	if (cfg_count(section, "pad", 0, CFG_QUIET))
 		spec->padding = spec->size / 2;
 	spec->groups = cfg_count(section, "groups", 1, CFG_QUIET);
-	spec->activation = read_activation(section);
+	spec->activation = read_activation(section, "logistic");
 	spec->batch_normalize = cfg_count(section, "batch_normalize", 0,
 					  CFG_QUIET) != 0;
 	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
@@ -164,7 +167,7 @@ static void read_connected(struct network_layer *layer,
 	struct nn_layer_spec *spec = &layer->spec;
 
 	spec->outputs = cfg_count(section, "output", 1, CFG_ANNOUNCE);
-	spec->activation = read_activation(section);
+	spec->activation = read_activation(section, "logistic");
 	spec->batch_normalize = cfg_count(section, "batch_normalize", 0,
 					  CFG_QUIET) != 0;
 	layer->output = (struct nn_shape){
@@ -193,6 +196,38 @@ static void read_softmax(struct network_layer *layer,
 	layer->output = layer->input;
 }
 
+static void read_batchnorm(struct network_layer *layer,
+			   struct cfg_section *section)
+{
+	(void)section;
+	layer->output = layer->input;
+}
+
+static void read_activation_layer(struct network_layer *layer,
+				  struct cfg_section *section)
+{
+	layer->spec.activation = read_activation(section, "linear");
+	layer->output = layer->input;
+}
+
+static void read_shortcut(struct network_layer *layer,
+			  struct cfg_section *section)
+{
+	struct nn_layer_spec *spec = &layer->spec;
+
+	spec->activation = read_activation(section, "linear");
+	spec->alpha = cfg_number(section, "alpha", 1.0f, CFG_QUIET);
+	spec->beta = cfg_number(section, "beta", 1.0f, CFG_QUIET);
+	layer->output = layer->input;
+}
+
+/* Its shape is made of those of its sources. */
+static void read_route(struct network_layer *layer, struct cfg_section *section)
+{
+	(void)layer;
+	(void)section;
+}
+
 static void read_cost(struct network_layer *layer, struct cfg_section *section)
 {
 	layer->spec.cost = read_cost_type(section);
@@ -207,14 +242,21 @@ static const struct layer_kind {
 	const char *name, *alias;
 	enum nn_layer_kind kind;
 	void (*read)(struct network_layer *layer, struct cfg_section *section);
+	/* @layers: of the network, up to this one */
+	void (*connect)(struct network_layer *layers, uint32_t index,
+			struct cfg_section *section);
 } kinds[] = {
-	{ "convolutional", "conv", NN_CONVOLUTIONAL, read_convolutional },
-	{ "maxpool", "max", NN_MAXPOOL, read_maxpool },
-	{ "avgpool", "avg", NN_AVGPOOL, read_avgpool },
-	{ "connected", "conn", NN_CONNECTED, read_connected },
-	{ "dropout", "dropout", NN_DROPOUT, read_dropout },
-	{ "softmax", "soft", NN_SOFTMAX, read_softmax },
-	{ "cost", "cost", NN_COST, read_cost },
+	{ "convolutional", "conv", NN_CONVOLUTIONAL, read_convolutional, NULL },
+	{ "maxpool", "max", NN_MAXPOOL, read_maxpool, NULL },
+	{ "avgpool", "avg", NN_AVGPOOL, read_avgpool, NULL },
+	{ "connected", "conn", NN_CONNECTED, read_connected, NULL },
+	{ "dropout", "dropout", NN_DROPOUT, read_dropout, NULL },
+	{ "softmax", "soft", NN_SOFTMAX, read_softmax, NULL },
+	{ "cost", "cost", NN_COST, read_cost, NULL },
+	{ "batchnorm", "batchnorm", NN_BATCHNORM, read_batchnorm, NULL },
+	{ "activation", "activation", NN_ACTIVATION, read_activation_layer, NULL },
+	{ "shortcut", "shortcut", NN_SHORTCUT, read_shortcut, sources_shortcut },
+	{ "route", "route", NN_ROUTE, read_route, sources_route },
 };
 
 static const struct layer_kind *find_kind(const char *name)
@@ -262,15 +304,16 @@ static void check_size(const struct network_layer *layer,
 					 out->channels, NN_MAX_TENSOR_FLOATS));
 }
 
-void layer_read(struct network_layer *layer, struct cfg_section *section,
+void layer_read(struct network_layer *layers, struct cfg_section *section,
 		uint32_t index)
 {
 	const struct layer_kind *kind = find_kind(section->name);
+	struct network_layer *layer = &layers[index];
 
 	layer->line = section->line;
 	if (!kind) {
 		cfg_fail(section,
-			 message_refused("%s:%u: Type not recognized: [%.40s] (layer %u); supported are convolutional, maxpool, avgpool, connected, dropout, softmax and cost",
+			 message_refused("%s:%u: Type not recognized: [%.40s] (layer %u); supported are convolutional, maxpool, avgpool, connected, dropout, softmax, cost, batchnorm, activation, shortcut and route",
 					 section->path, section->line,
 					 section->name, index));
 		return;
@@ -278,6 +321,8 @@ void layer_read(struct network_layer *layer, struct cfg_section *section,
 	layer->name = kind->name;
 	layer->spec.kind = kind->kind;
 	kind->read(layer, section);
+	if (kind->connect)
+		kind->connect(layers, index, section);
 	read_common(layer, section);
 	check_size(layer, section, index);
 	cfg_report_unused(section);

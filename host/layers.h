@@ -9,10 +9,11 @@
 #include "network.h"
 
 /*
- * Read @section as layer @index. @layer->input is given; the rest is filled in.
+ * Read @section as layer @index of @layers. Its input is given, and so are all
+ * layers before it; the rest is filled in.
  * What is wrong is reported and left in the section's status.
  */
-void layer_read(struct network_layer *layer, struct cfg_section *section,
+void layer_read(struct network_layer *layers, struct cfg_section *section,
 		uint32_t index);
 
 #endif /* LAYERS_H */

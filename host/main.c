@@ -15,6 +15,7 @@
 #include "json.h"
 #include "message.h"
 #include "options.h"
+#include "plan_run.h"
 #include "report.h"
 #include "tee.h"
 
@@ -23,6 +24,7 @@ static const struct function {
 	int (*run)(const struct options *options, struct tee *tee);
 } functions[] = {
 	{ "classifier", classifier_run },
+	{ "plan", plan_run },
 };
 
 /* Functions of Darknet that users may look for here. */
@@ -42,7 +44,7 @@ static int no_such_function(const char *name)
 
 	for (i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
 		if (!strcmp(absent[i], name))
-			return message_refused("%s is a function of Darknet that this version does not have; it has: classifier",
+			return message_refused("%s is a function of Darknet that this version does not have; it has: classifier and plan",
 					       name);
 	message_note("Not an option: %s", name);
 	return STATUS_REFUSED;

@@ -171,7 +171,7 @@ static int read_layers(struct network *network, struct cfg *cfg)
 		struct cfg_section *section = &cfg->sections[i + 1];
 
 		network->layers[i].input = shape;
-		layer_read(&network->layers[i], section, i);
+		layer_read(network->layers, section, i);
 		if (section->status)
 			return section->status;
 		shape = network->layers[i].output;
@@ -231,7 +231,16 @@ bool network_normalizes(const struct network *network)
 	uint32_t i = 0;
 
 	for (i = 0; i < network->n_layers; i++)
-		if (network->layers[i].spec.batch_normalize)
+		if (network->layers[i].spec.batch_normalize ||
+		    network->layers[i].spec.kind == NN_BATCHNORM)
 			return true;
 	return false;
+}
+
+int network_refuse_layer(const struct network *network, uint32_t layer,
+			 const char *reason)
+{
+	return message_refused("%s:%u: layer %u cannot be computed: %s",
+			       network->path, network->layers[layer].line,
+			       layer, reason);
 }

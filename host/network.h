@@ -26,6 +26,7 @@ struct network_layer {
 	const char *name;		/* of its kind, as in a cfg file */
 	struct nn_layer_spec spec;
 	struct nn_shape input, output;	/* of one sample */
+	struct nn_shape source;		/* shortcut: of the layer that is added */
 	unsigned int line;		/* in the cfg file */
 	bool stopbackward;		/* no gradients from here to the input */
 };
@@ -60,5 +61,9 @@ bool network_owns_loss(const struct network_layer *layer);
 
 /* Is there batch normalisation anywhere? */
 bool network_normalizes(const struct network *network);
+
+/* Say that a layer is refused, and where it stands; return the exit status. */
+int network_refuse_layer(const struct network *network, uint32_t layer,
+			 const char *reason);
 
 #endif /* NETWORK_H */

@@ -45,6 +45,8 @@ static const struct flag flags[] = {
 	{ "-results", FLAG_TEXT, offsetof(struct options, results) },
 	{ "-list", FLAG_TEXT, offsetof(struct options, list) },
 	{ "-json", FLAG_TEXT, offsetof(struct options, json) },
+	{ "-mode", FLAG_TEXT, offsetof(struct options, mode) },
+	{ "-micro", FLAG_COUNT, offsetof(struct options, micro_batch) },
 	{ "-clear", FLAG_CLEAR, 0 },
 	{ "-nogpu", FLAG_NO_EFFECT, 0 },
 	{ "-gpus", FLAG_NO_EFFECT_VALUE, 0 },
@@ -133,16 +135,13 @@ static int set_threads(struct options *options, const struct flag *flag,
 	return status;
 }
 
-static int set_text(struct options *options, const struct flag *flag,
-		    const char *text)
+static void set_text(struct options *options, const struct flag *flag,
+		     const char *text)
 {
 	const char **member =
 		(const char **)(void *)((char *)options + flag->offset);
 
-	if (*text == '\0' || find_flag(text))
-		return message_refused("%s needs a value", flag->name);
 	*member = text;
-	return 0;
 }
 
 /* @text: the value of a flag that has one. */
@@ -161,7 +160,8 @@ static int set_flag(struct options *options, const struct flag *flag,
 	case FLAG_THREADS:
 		return set_threads(options, flag, text);
 	case FLAG_TEXT:
-		return set_text(options, flag, text);
+		set_text(options, flag, text);
+		return 0;
 	case FLAG_CLEAR:
 		options->clear = true;
 		return 0;
@@ -190,7 +190,7 @@ static int parse_flag(struct options *options, uint32_t *seen,
 		return message_refused("%s is given twice", name);
 	*seen |= bit;
 	*value_taken = !stands_alone(flag);
-	if (*value_taken && !value)
+	if (*value_taken && (!value || *value == '\0' || find_flag(value)))
 		return message_refused("%s needs a value", name);
 	return set_flag(options, flag, value);
 }

@@ -35,6 +35,8 @@ struct options {
 	uint32_t checkpoint;	/* batches between two checkpoints; 0: none */
 	const char *results;	/* directory of the result files */
 	const char *list;	/* predict: file with paths of images, or NULL */
+	const char *mode;	/* plan: "train" or "predict", or NULL */
+	uint32_t micro_batch;	/* plan: images in one step; 0: what fits */
 	const char *json;	/* where the JSON line stream goes, or NULL */
 	const char *program;	/* argv[0] as typed */
 	char **words;		/* positional words, function first */

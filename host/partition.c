@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
 #include "message.h"
 #include "partition.h"
 
@@ -25,6 +27,78 @@ static int check_ends(uint32_t start, uint32_t end, uint32_t last)
 	return 0;
 }
 
+/* ---- Layers that read further ones ---- */
+
+/* The first layer from @boundary on that reads one before its neighbour there. */
+static const struct network_layer *reaches_over(const struct network *network,
+						uint32_t boundary,
+						uint32_t *source)
+{
+	uint32_t layer = 0;
+	uint32_t i = 0;
+
+	for (layer = boundary; layer < network->n_layers; layer++) {
+		const struct nn_layer_spec *spec = &network->layers[layer].spec;
+
+		for (i = 0; i < spec->n_sources; i++) {
+			*source = spec->sources[i];
+			if (*source + 1 < boundary)
+				return &network->layers[layer];
+		}
+	}
+	return NULL;
+}
+
+bool partition_may_cut(const struct network *network, uint32_t boundary)
+{
+	uint32_t source = 0;
+
+	return !boundary || boundary >= network->n_layers ||
+	       !reaches_over(network, boundary, &source);
+}
+
+/* The layers where the network may be cut: "0, 4, 5-9"; less @back. */
+static void list_cuts(const struct network *network, uint32_t back, char *text,
+		      size_t size)
+{
+	uint32_t last = network->n_layers + back - 1;
+	uint32_t i = back;
+	uint32_t first = 0;
+	size_t used = 0;
+
+	for (; i <= last && used < size; i++) {
+		if (!partition_may_cut(network, i))
+			continue;
+		first = i;
+		while (i < last && partition_may_cut(network, i + 1))
+			i++;
+		used += (size_t)snprintf(text + used, size - used,
+					 first == i ? "%s%u" : "%s%u-%u",
+					 used ? ", " : "", first - back,
+					 i - back);
+	}
+}
+
+static int check_cut(const struct network *network, uint32_t boundary)
+{
+	char starts[256] = "";
+	char ends[256] = "";
+	uint32_t source = 0;
+	const struct network_layer *layer = NULL;
+
+	if (partition_may_cut(network, boundary))
+		return 0;
+	layer = reaches_over(network, boundary, &source);
+	list_cuts(network, 0, starts, sizeof(starts));
+	list_cuts(network, 1, ends, sizeof(ends));
+	return message_refused("%s:%u: [%s] layer %u reads layer %u, so the network cannot be cut between %u and %u; a partition may start at %s and end at %s",
+			       network->path, layer->line, layer->name,
+			       (uint32_t)(layer - network->layers), source,
+			       boundary - 1, boundary, starts, ends);
+}
+
+/* ---- What the flags ask for ---- */
+
 int partition_choose(struct partition *partition, const struct options *options,
 		     const struct network *network)
 {
@@ -41,6 +115,10 @@ int partition_choose(struct partition *partition, const struct options *options,
 	if (!given(start) && !given(end))
 		return 0;
 	status = check_ends(start, end, network->n_layers - 1);
+	if (!status)
+		status = check_cut(network, start);
+	if (!status)
+		status = check_cut(network, end + 1);
 	if (!status)
 		*partition = (struct partition){
 			.secure = true, .start = start, .end = end,
@@ -79,7 +157,7 @@ int partition_freeze(struct partition *partition, const struct options *options,
 				       frozen, partition->start,
 				       partition->end);
 	partition->frozen = frozen;
-	return 0;
+	return check_cut(network, frozen);
 }
 
 bool partition_holds(const struct partition *partition, uint32_t index)

@@ -32,6 +32,12 @@ int partition_choose(struct partition *partition, const struct options *options,
 int partition_freeze(struct partition *partition, const struct options *options,
 		     const struct network *network);
 
+/*
+ * May layers before @boundary be in another world than those from it on? Not if
+ * a shortcut or route reads over it.
+ */
+bool partition_may_cut(const struct network *network, uint32_t boundary);
+
 /* Is layer @index in the secure world? */
 bool partition_holds(const struct partition *partition, uint32_t index);
 

@@ -72,6 +72,41 @@ static void print_cost(const struct network_layer *layer, bool secure)
 		network_floats(layer->input));
 }
 
+static void print_batchnorm(const struct network_layer *layer, bool secure)
+{
+	fprintf(stderr, "Batch Normalization Layer%s: %u x %u x %u image\n",
+		secure ? "_TA" : "", layer->input.width, layer->input.height,
+		layer->input.channels);
+}
+
+static void print_activation(const struct network_layer *layer, bool secure)
+{
+	fprintf(stderr, "Activation Layer%s: %u inputs\n", secure ? "_TA" : "",
+		network_floats(layer->input));
+}
+
+static void print_shortcut(const struct network_layer *layer, bool secure)
+{
+	const struct nn_shape *from = &layer->source;
+	const struct nn_shape *out = &layer->output;
+
+	fprintf(stderr, "%s%3u%s%4u x%4u x%4u   ->  %4u x%4u x%4u\n",
+		secure ? "res_TA" : "res  ", layer->spec.sources[0],
+		secure ? "               " : "                ", from->width,
+		from->height, from->channels, out->width, out->height,
+		out->channels);
+}
+
+static void print_route(const struct network_layer *layer, bool secure)
+{
+	uint32_t i = 0;
+
+	fputs(secure ? "route_TA " : "route ", stderr);
+	for (i = 0; i < layer->spec.n_sources; i++)
+		fprintf(stderr, " %u", layer->spec.sources[i]);
+	fputc('\n', stderr);
+}
+
 /* Bytes of the matrix that the largest convolution unrolls its input to. */
 static uint64_t workspace_size(const struct network *network)
 {
@@ -105,6 +140,10 @@ static void print_layer(const struct network_layer *layer, bool secure)
 		[NN_DROPOUT] = print_dropout,
 		[NN_SOFTMAX] = print_softmax,
 		[NN_COST] = print_cost,
+		[NN_BATCHNORM] = print_batchnorm,
+		[NN_ACTIVATION] = print_activation,
+		[NN_SHORTCUT] = print_shortcut,
+		[NN_ROUTE] = print_route,
 	};
 
 	printers[layer->spec.kind](layer, secure);

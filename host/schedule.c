@@ -202,6 +202,8 @@ static double factor_at(const struct schedule *schedule, uint64_t batch,
 	case POLICY_RANDOM:
 		return pow(draw(seed, batch), (double)schedule->power);
 	case POLICY_SIGMOID:
+		/* Before the step, too, where Darknet's unsigned difference
+		 * gives a rate of 0. */
 		return 1.0 / (1.0 + exp((double)schedule->gamma *
 					(at - (double)schedule->step)));
 	case POLICY_CONSTANT:

@@ -91,15 +91,10 @@ int segment_build_normal(struct segment *segment,
 
 /*
  * The same in the secure world. A segment that does not fit there is no
- * failure: 0 is returned with memory->fits false, and a smaller micro-batch may
- * be tried.
+ * failure: 0 is returned with memory->fits false.
  */
 int segment_build_secure(struct segment *segment,
 			 const struct segment_build *build, struct tee *tee,
 			 struct tee_memory *memory);
-
-/* Say which layer was refused, and where it stands in the cfg file. */
-int segment_refused(const struct network *network, uint32_t layer,
-		    const char *reason);
 
 #endif /* SEGMENT_H */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "message.h"
+#include "plan.h"
 #include "segment.h"
 
 static int forward(struct segment *segment, const struct segment_step *step,
@@ -101,8 +102,8 @@ static int make_arena(struct segment *segment, const struct network *network,
 	size_t size = 0;
 
 	if (result != NN_OK)
-		return segment_refused(network, segment->first + bad_layer,
-				       nn_strerror(result));
+		return network_refuse_layer(network, segment->first + bad_layer,
+					    nn_strerror(result));
 	/* aligned_alloc() wants whole multiples of the alignment: a plan is one. */
 	size = (size_t)plan.total;
 	if (size == plan.total)
@@ -124,27 +125,16 @@ int segment_build_normal(struct segment *segment,
 			 const struct segment_build *build)
 {
 	struct nn_layer_spec *layers = calloc(segment->count, sizeof(*layers));
-	const struct network_layer *from =
-		&build->network->layers[segment->first];
-	struct nn_spec spec = {
-		.width = from->input.width,
-		.height = from->input.height,
-		.channels = from->input.channels,
-		.first_layer = segment->first,
-		.n_layers = segment->count,
-		.micro_batch = build->micro_batch,
-		.train = build->train,
-		.input_delta = segment->passes_back,
-		.layers = layers,
-		.workers = build->workers,
-	};
-	uint32_t i = 0;
+	struct nn_spec spec = { 0 };
 	int status = 0;
 
 	if (!layers)
 		return message_no_memory("layers");
-	for (i = 0; i < segment->count; i++)
-		layers[i] = from[i].spec;
+	spec = plan_spec(build->network, segment->first, segment->count, layers);
+	spec.micro_batch = build->micro_batch;
+	spec.train = build->train;
+	spec.input_delta = segment->passes_back;
+	spec.workers = build->workers;
 	memcpy(spec.seed, build->seed->words, sizeof(spec.seed));
 	segment->world = &normal_world;
 	status = make_arena(segment, build->network, &spec);
@@ -152,12 +142,4 @@ int segment_build_normal(struct segment *segment,
 	if (!status && build->train)
 		nn_randomize(segment->net);
 	return status;
-}
-
-int segment_refused(const struct network *network, uint32_t layer,
-		    const char *reason)
-{
-	return message_refused("%s:%u: layer %u cannot be computed: %s",
-			       network->path, network->layers[layer].line,
-			       layer, reason);
 }

@@ -187,8 +187,8 @@ static int ask_for_model(struct segment *segment,
 	status = tee_build(segment->tee, &model, layers, memory, &refused);
 	free(layers);
 	if (status && refused < build->network->n_layers)
-		status = segment_refused(build->network, refused,
-					 "the application in the TEE refuses it");
+		status = network_refuse_layer(build->network, refused,
+					      "the application in the TEE refuses it");
 	return status;
 }
 

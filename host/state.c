@@ -27,9 +27,12 @@ _Static_assert(sizeof(struct header) == 104, "layout of the file");
 
 /* ---- Momentum ---- */
 
-static bool has_momentum(enum nn_tensor_kind kind)
+/* Is the tensor learned by descent? As in Darknet, a batchnorm layer's is not. */
+static bool has_momentum(const struct network_layer *layer,
+			 enum nn_tensor_kind kind)
 {
-	return kind == NN_BIASES || kind == NN_WEIGHTS || kind == NN_SCALES;
+	return layer->spec.kind != NN_BATCHNORM &&
+	       (kind == NN_BIASES || kind == NN_WEIGHTS || kind == NN_SCALES);
 }
 
 /* The tensors of a layer that have momentum; return how many. */
@@ -41,7 +44,7 @@ static uint32_t list_tensors(const struct network_layer *layer,
 	uint32_t i = 0;
 
 	for (i = 0; i < n; i++)
-		if (has_momentum(tensors[i].kind))
+		if (has_momentum(layer, tensors[i].kind))
 			tensors[kept++] = tensors[i];
 	return kept;
 }

@@ -195,7 +195,7 @@ static TEEC_TempMemoryReference reference(struct tee_floats floats)
 	};
 }
 
-int tee_check_version(struct tee *tee)
+int tee_check_version(struct tee *tee, uint32_t *room)
 {
 	TEEC_Operation op = {
 		.paramTypes = TEEC_PARAM_TYPES(TEEC_VALUE_OUTPUT,
@@ -210,6 +210,7 @@ int tee_check_version(struct tee *tee)
 		return result == TEEC_ERROR_BAD_PARAMETERS ? versions_differ() :
 							     STATUS_FAILED;
 	}
+	*room = op.params[1].value.a;
 	if (op.params[0].value.a == DARKNETP_TA_ABI)
 		return 0;
 	message_failed("the application in the TEE speaks version %u of the interface, darknetp speaks %u",

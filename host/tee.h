@@ -65,8 +65,11 @@ struct tee_traffic tee_traffic(const struct tee *tee, uint32_t command);
 struct tee_traffic tee_total_traffic(const struct tee *tee);
 const char *tee_command_name(uint32_t command);
 
-/* Check that the TA speaks our version of darknetp_ta.h. */
-int tee_check_version(struct tee *tee);
+/*
+ * Check that the TA speaks our version of darknetp_ta.h.
+ * @room: bytes that a model may take
+ */
+int tee_check_version(struct tee *tee, uint32_t *room);
 
 /*
  * Describe the partition to the TA. A model that the TA has no memory for is

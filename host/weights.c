@@ -43,24 +43,26 @@ static uint32_t weight_count(const struct network_layer *layer)
 uint32_t weights_tensors(const struct network_layer *layer,
 			 struct weights_tensor tensors[NN_TENSOR_KINDS])
 {
-	bool connected = layer->spec.kind == NN_CONNECTED;
+	enum nn_layer_kind kind = layer->spec.kind;
+	bool affine = kind == NN_CONNECTED || kind == NN_CONVOLUTIONAL;
 	uint32_t outputs = layer->output.channels;
 	uint32_t n = 0;
 
-	if (!connected && layer->spec.kind != NN_CONVOLUTIONAL)
-		return 0;
-	tensors[n++] = (struct weights_tensor){ NN_BIASES, outputs };
-	if (connected)
+	if (affine)
+		tensors[n++] = (struct weights_tensor){ NN_BIASES, outputs };
+	if (kind == NN_CONNECTED)
 		tensors[n++] = (struct weights_tensor){ NN_WEIGHTS,
-						weight_count(layer) };
-	if (layer->spec.batch_normalize) {
+							weight_count(layer) };
+	if (layer->spec.batch_normalize || kind == NN_BATCHNORM) {
 		tensors[n++] = (struct weights_tensor){ NN_SCALES, outputs };
-		tensors[n++] = (struct weights_tensor){ NN_ROLLING_MEAN, outputs };
-		tensors[n++] = (struct weights_tensor){ NN_ROLLING_VARIANCE, outputs };
+		tensors[n++] = (struct weights_tensor){ NN_ROLLING_MEAN,
+							outputs };
+		tensors[n++] = (struct weights_tensor){ NN_ROLLING_VARIANCE,
+							outputs };
 	}
-	if (!connected)
+	if (kind == NN_CONVOLUTIONAL)
 		tensors[n++] = (struct weights_tensor){ NN_WEIGHTS,
-						weight_count(layer) };
+							weight_count(layer) };
 	return n;
 }
 

@@ -7,6 +7,7 @@
  *   float  parameters      layer by layer:
  *     convolutional: biases, [scales, rolling mean, rolling variance,] weights
  *     connected:     biases, weights, [scales, rolling mean, rolling variance]
+ *     batchnorm:     scales, rolling mean, rolling variance
  *
  * all little endian, without padding; the bracketed ones with batch_normalize
  * only. Files whose major or minor is above 1000 hold the weights of connected

@@ -175,6 +175,7 @@ struct nn_plan {
 				 */
 	uint64_t bookkeeping;	/* layer structures */
 	uint64_t total;		/* sum of the above: what nn_init() needs */
+	uint64_t work;		/* multiplications for one sample, there and back */
 	uint32_t inputs;	/* floats per sample */
 	uint32_t outputs;	/* floats per sample */
 	uint32_t truths;	/* floats per sample, see nn_truths() */

@@ -12,6 +12,7 @@ NN_SOURCES := \
 	nn_convolutional.c \
 	nn_cost.c \
 	nn_dropout.c \
+	nn_footprint.c \
 	nn_gemm.c \
 	nn_layout.c \
 	nn_math.c \

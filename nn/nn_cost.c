@@ -42,7 +42,11 @@ static float error_of(enum nn_cost_type cost, float d)
 	return d * d;
 }
 
-/* Half the negative derivative of the squares, the whole one of L1. */
+/*
+ * Half the negative derivative of the squares, the whole one of L1. Darknet's
+ * smooth cost has the wrong sign from 1 on, so that what is far off never
+ * learns; here it leads to the truth.
+ */
 static float delta_of(enum nn_cost_type cost, float d)
 {
 	if (cost == NN_COST_L1

@@ -1,28 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 #include "nn_math.h"
 
+#include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 #define LN2		0.69314718055994530942
 #define LOG2_E		1.4426950408889634074
 #define SQRT_2		1.41421356237309504880
 #define TWO_PI		6.28318530717958647693
 
-#define EXP_OVERFLOW	88.722835f	/* the largest float x with a finite exp(x) is just below */
-#define EXP_UNDERFLOW	-104.0f		/* below: less than half the least denormal */
-#define TANH_SMALL	1e-3f		/* below: two terms of the series suffice */
-#define TANH_ONE	10.0f		/* above: 1 to the last bit */
+#define EXP_LARGEST	89.0f	/* the first float whose exp() overflows is 88.72284 */
+#define EXP_SMALLEST	-104.0f	/* exp() here: less than half the least denormal */
+#define TANH_SMALL	1e-3f	/* below: two terms of the series suffice */
+#define TANH_ONE	10.0f	/* from here on: 1 to the last bit */
+#define FLOAT_LARGEST	0x1.fffffep127f
 #define FLOAT_INTEGERS	8388608.0f	/* 2^23: from here on every float is an integer */
 
 #define DOUBLE_MANTISSA_BITS	52
 #define DOUBLE_BIAS		1023
 
+static uint32_t float_bits(float x)
+{
+	uint32_t bits = 0;
+
+	__builtin_memcpy(&bits, &x, sizeof(bits));
+	return bits;
+}
+
+static float bits_float(uint32_t bits)
+{
+	float x = 0;
+
+	__builtin_memcpy(&x, &bits, sizeof(x));
+	return x;
+}
+
 static uint64_t double_bits(double x)
 {
 	uint64_t bits = 0;
 
-	memcpy(&bits, &x, sizeof(bits));
+	__builtin_memcpy(&bits, &x, sizeof(bits));
 	return bits;
 }
 
@@ -30,14 +47,54 @@ static double bits_double(uint64_t bits)
 {
 	double x = 0;
 
-	memcpy(&x, &bits, sizeof(x));
+	__builtin_memcpy(&x, &bits, sizeof(x));
 	return x;
+}
+
+/*
+ * All ones if @condition, else 0. The compiler may not know which: it would make
+ * a jump of it, and then the time taken tells something about the value.
+ */
+static uint64_t mask_of(bool condition)
+{
+	uint64_t mask = -(uint64_t)condition;
+
+	__asm__("" : "+r"(mask));
+	return mask;
+}
+
+static double choose_double(bool condition, double yes, double no)
+{
+	uint64_t mask = mask_of(condition);
+
+	return bits_double((double_bits(yes) & mask) | (double_bits(no) & ~mask));
+}
+
+static float choose(bool condition, float yes, float no)
+{
+	uint32_t mask = (uint32_t)mask_of(condition);
+
+	return bits_float((float_bits(yes) & mask) | (float_bits(no) & ~mask));
+}
+
+/* @x, at least @low and at most @high; NaN becomes @low. */
+static float clamp(float x, float low, float high)
+{
+	float raised = choose(x > low, x, low);
+
+	return choose(raised < high, raised, high);
+}
+
+/* The nearest integer; |x| must be below 2^31. */
+static int nearest(double x)
+{
+	return (int)(x + choose_double(x < 0, -0.5, 0.5));
 }
 
 /* e^x for |x| small enough that 2^(x / ln 2) is a normal double. */
 static double exp_double(double x)
 {
-	int power = (int)(x * LOG2_E + (x < 0 ? -0.5 : 0.5));
+	int power = nearest(x * LOG2_E);
 	double r = x - power * LN2;	/* |r| <= ln 2 / 2 */
 	double scale = bits_double((uint64_t)(DOUBLE_BIAS + power)
 				   << DOUBLE_MANTISSA_BITS);
@@ -57,16 +114,12 @@ static double exp_double(double x)
 
 float nn_exp(float x)
 {
-	if (__builtin_isnan(x))
-		return x;
-	if (x > EXP_OVERFLOW)
-		return __builtin_inff();
-	if (x < EXP_UNDERFLOW)
-		return 0;
-	return (float)exp_double((double)x);
+	float y = (float)exp_double((double)clamp(x, EXP_SMALLEST, EXP_LARGEST));
+
+	return choose(__builtin_isnan(x), x, y);
 }
 
-/* Natural logarithm of a positive, finite, normal double. */
+/* Natural logarithm of a positive, finite, normal double; of others, anything. */
 static double log_double(double x)
 {
 	uint64_t bits = double_bits(x);
@@ -74,14 +127,13 @@ static double log_double(double x)
 	uint64_t mantissa = bits & ((UINT64_C(1) << DOUBLE_MANTISSA_BITS) - 1);
 	double m = bits_double(mantissa | (uint64_t)DOUBLE_BIAS
 			       << DOUBLE_MANTISSA_BITS);
+	bool upper = m > SQRT_2;
 	double s = 0;
 	double z = 0;
 	double sum = 0;
 
-	if (m > SQRT_2) {
-		m *= 0.5;
-		power++;
-	}
+	m = choose_double(upper, m * 0.5, m);
+	power += upper;
 	s = (m - 1) / (m + 1);	/* ln m = 2 artanh s, |s| < 0.172 */
 	z = s * s;
 	sum = 1.0 / 11;		/* of the series: relative error 1e-10 */
@@ -95,31 +147,24 @@ static double log_double(double x)
 
 float nn_log(float x)
 {
-	if (__builtin_isnan(x))
-		return x;
-	if (x < 0)
-		return __builtin_nanf("");
-	if (!(x > 0))
-		return -__builtin_inff();
-	if (__builtin_isinf(x))
-		return x;
-	return (float)log_double((double)x);
+	float y = (float)log_double((double)x);
+
+	y = choose(x > 0, y, -__builtin_inff());
+	y = choose(x < 0, __builtin_nanf(""), y);
+	/* Infinity and NaN */
+	return choose(x <= FLOAT_LARGEST, y, x);
 }
 
+/* Two terms near 0, where (e^2x - 1) / (e^2x + 1) would cancel. */
 float nn_tanh(float x)
 {
-	double e = 0;
+	double d = (double)clamp(x, -TANH_ONE, TANH_ONE);
+	double e = exp_double(2 * d);
+	float small = (float)(d * (1 - d * d / 3));
+	float y = (float)((e - 1) / (e + 1));
 
-	if (x > TANH_ONE)
-		return 1;
-	if (x < -TANH_ONE)
-		return -1;
-	if (__builtin_fabsf(x) < TANH_SMALL)
-		return (float)((double)x - (double)x * x * x / 3);
-	if (__builtin_isnan(x))
-		return x;
-	e = exp_double(2 * (double)x);
-	return (float)((e - 1) / (e + 1));
+	y = choose(__builtin_fabsf(x) < TANH_SMALL, small, y);
+	return choose(__builtin_isnan(x), x, y);
 }
 
 float nn_sqrt(float x)
@@ -129,33 +174,24 @@ float nn_sqrt(float x)
 
 float nn_floor(float x)
 {
-	float whole = 0;
+	/* Others, NaN and infinities too, have no fraction to cut off. */
+	bool cut = __builtin_fabsf(x) < FLOAT_INTEGERS;
+	float whole = (float)(int32_t)choose(cut, x, 0);
 
-	/* Also NaN and infinities: no fraction to cut off. */
-	if (!(__builtin_fabsf(x) < FLOAT_INTEGERS))
-		return x;
-	whole = (float)(int32_t)x;
-	return whole > x ? whole - 1 : whole;
+	whole -= choose(whole > x, 1, 0);
+	return choose(cut, whole, x);
 }
 
 float nn_cos_turns(double t)
 {
-	int quarter = (int)(4 * t + 0.5);	/* the nearest quarter turn */
+	int quarter = nearest(4 * t);	/* of a turn */
 	double a = (t - quarter * 0.25) * TWO_PI;	/* |a| <= pi / 4 */
 	double z = a * a;
 	double cosine = 1 + z * (-1.0 / 2 + z * (1.0 / 24 + z * (-1.0 / 720
 			  + z * (1.0 / 40320 + z * (-1.0 / 3628800)))));
 	double sine = a * (1 + z * (-1.0 / 6 + z * (1.0 / 120 + z * (-1.0 / 5040
 			  + z * (1.0 / 362880)))));
+	double turned = choose_double(quarter & 1, sine, cosine);
 
-	switch (quarter & 3) {
-	case 0:
-		return (float)cosine;
-	case 1:
-		return (float)-sine;
-	case 2:
-		return (float)-cosine;
-	default:
-		return (float)sine;
-	}
+	return (float)choose_double((quarter + 1) & 2, -turned, turned);
 }

@@ -4,7 +4,9 @@
  * same bits must come out in both worlds.
  *
  * Results are within 1 ulp of the exact value over the whole range of float,
- * denormals included; NaN gives NaN. No loop depends on the data.
+ * denormals included; NaN gives NaN. There is no loop and no jump that depends
+ * on the value, so that the time taken tells no more about it than what the
+ * processor itself needs for a division or for denormals.
  */
 #ifndef NN_MATH_H
 #define NN_MATH_H

@@ -43,6 +43,7 @@ struct layout {
 	struct nn_layer_plan *report;	/* of each layer; NULL: not wanted */
 	uint32_t index;			/* of the layer */
 	uint32_t workspace_floats;	/* the most that a layer needs */
+	uint64_t work;			/* multiplications, forward, of one sample */
 	struct nn_value values[NN_MAX_VALUES];
 };
 
@@ -114,15 +115,17 @@ static enum nn_status join_truths(const struct nn_layer *layer, uint32_t *truths
 static void layout_output(struct layout *layout, struct nn_layer *layer)
 {
 	struct nn_value *value = &layout->values[layout->index + 1];
+	uint64_t floats = (uint64_t)layer->outputs * layout->spec->micro_batch;
 
 	*value = new_value(layout->index + 1, layer->out, layer->outputs);
-	if (layer->passes)
+	/* Places in the region are counted in 32 bits. */
+	if (floats > NN_MAX_TENSOR_FLOATS)
+		layout->arena.too_large = true;
+	else if (layer->passes)
 		value->owner = layout->values[layout->index].owner;
 	else if (layout->spec->train)
 		layer->output = nn_arena_floats(&layout->arena,
-						NN_USE_ACTIVATIONS,
-						(uint64_t)layer->outputs
-						* layout->spec->micro_batch);
+						NN_USE_ACTIVATIONS, floats);
 }
 
 static enum nn_status layout_layer(struct layout *layout, struct nn_layer *layer)
@@ -177,6 +180,14 @@ static void report_layer(const struct layout *layout,
 	};
 }
 
+/* Each weight meets each pixel; what else is done is about one an output. */
+static uint64_t layer_work(const struct nn_layer *layer)
+{
+	uint64_t weights = layer->parameter[NN_WEIGHTS].count;
+
+	return weights * nn_pixels(layer->out) + layer->outputs;
+}
+
 static enum nn_status layout_layers(struct layout *layout)
 {
 	struct nn_net *net = layout->net;
@@ -194,6 +205,7 @@ static enum nn_status layout_layers(struct layout *layout)
 		status = layout_layer(layout, &layer);
 		if (status != NN_OK)
 			return status;
+		layout->work += layer_work(&layer);
 		if (layout->report)
 			report_layer(layout, &layer, before);
 		if (net->layers)
@@ -373,10 +385,20 @@ static void report(const struct layout *layout, struct nn_plan *plan)
 		.workspace = used_by[NN_USE_WORKSPACE],
 		.bookkeeping = used_by[NN_USE_BOOKKEEPING],
 		.total = layout->arena.used,
+		/* backward: once for the weights, once for the input */
+		.work = layout->work * (layout->spec->train ? 3 : 1),
 		.inputs = layout->net->inputs,
 		.outputs = layout->net->outputs,
 		.truths = layout->net->truths,
 	};
+}
+
+/* When only all layers together are too large, the last one is. */
+static uint32_t refused_layer(const struct layout *layout)
+{
+	bool all = layout->index > 0 && layout->index == layout->spec->n_layers;
+
+	return layout->index - all;
 }
 
 enum nn_status nn_plan_layers(const struct nn_spec *spec, struct nn_plan *plan,
@@ -393,7 +415,7 @@ enum nn_status nn_plan_layers(const struct nn_spec *spec, struct nn_plan *plan,
 	if (status == NN_OK)
 		report(&layout, plan);
 	else if (bad_layer)
-		*bad_layer = layout.index;
+		*bad_layer = refused_layer(&layout);
 	return status;
 }
 

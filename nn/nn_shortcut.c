@@ -7,6 +7,9 @@
  * on the coarser grid; what the source does not reach passes unscaled. Darknet
  * then takes alpha for the gradient of those pixels, too, which is right for
  * alpha = 1 only: other ones are refused.
+ *
+ * A source that a dropout follows is read as it was before. In Darknet dropout
+ * works in place, so that there, training, the shortcut sees what is left of it.
  */
 #include "nn_internal.h"
 

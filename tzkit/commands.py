@@ -10,11 +10,11 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tzkit import bench as benchmark
-from tzkit import datasets, doctor, dryrun, flashing, pipeline
+from tzkit import datasets, doctor, dryrun, flashing, pipeline, planner
 from tzkit.advice import advice_for
 from tzkit.board import Board, load_board, with_secure_memory
 from tzkit.boardtable import board_details, boards_table
@@ -53,6 +53,10 @@ class Common:
     dataset: str = "digits"
     ta_heap: str | None = None
     ta_stack: str | None = None
+    cfg: str | None = None
+    pp: str | None = None
+    mode: str | None = None
+    batch: str | None = None
     secure_memory: str | None = None
     ssh_key: str | None = None
     release: str | None = None
@@ -93,6 +97,20 @@ class Common:
                 raise RequestError(f"--{flag} {value} is for --source {UPSTREAM}")
         return DEBIAN
 
+    @property
+    def network(self) -> Path | None:
+        """--cfg. Raises RequestError when there is no such file."""
+        if self.cfg is None or Path(self.cfg).is_file():
+            return Path(self.cfg) if self.cfg else None
+        raise RequestError(f"--cfg {self.cfg}: there is no such file")
+
+    @property
+    def images(self) -> int | None:
+        """--batch as a number. Raises RequestError."""
+        if self.batch is None or (self.batch.isdecimal() and int(self.batch) > 0):
+            return int(self.batch) if self.batch else None
+        raise RequestError(f"--batch {self.batch}: give a number of images above 0")
+
     def build_options(self) -> BuildOptions:
         return BuildOptions(
             dataset=pinned.dataset(self.dataset, Workspace.of_checkout().cache),
@@ -121,6 +139,9 @@ def doctor_report(common: Common) -> None:
     for tool in tools:
         mark = "✓" if tool.present() else "✗ missing"
         ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
+    for tool in doctor.OPTIONAL:
+        mark = "✓" if tool.present() else "- not there, optional:"
+        ui.show(f"{mark} {tool.probe}  ({tool.package}: {tool.purpose})")
     by_hand = common.origin.missing_by_hand()
     if by_hand is not None:
         ui.show(f"✗ {by_hand}")
@@ -138,6 +159,82 @@ def doctor_report(common: Common) -> None:
     doctor.ensure(lacking, job.runner, ui, job.log("install"), common.install)
 
 
+def plan(common: Common) -> None:
+    """Secure memory that a network takes on the board; raises RequestError if it has too little."""
+    questions = [
+        _question(common, mode)
+        for mode in ([planner.parse_mode(common.mode)] if common.mode else planner.MODES)
+    ]
+    workspace, board = _checked(common)
+    if common.dry_run:
+        made = workspace.board_out(board.name) / "build" / "planner"
+        commands = [planner.planner_argv(workspace, str(made))]
+        program = str(made / planner.PROGRAM)
+        commands += [planner.question_argv(program, board, question) for question in questions]
+        _print_commands(common.ui, map(quoted, commands))
+        return
+    job = Job(workspace, board, common.ui, log_folder(workspace, board, "plan"), common.install)
+    common.origin.prepare(job, common.build_options(), emulate=False)
+    lacking = []
+    for question in questions:
+        planned = planner.ask(job, question)
+        if planned.plan is not None:
+            common.ui.show(planner.table(planned.plan))
+            common.ui.show(planner.verdict(board, planned.plan))
+        if planned.plan is None or not planned.plan.fits:
+            lacking.append(planner.misfit(board, question, planned))
+    if lacking:
+        raise lacking[0]
+
+
+def _question(common: Common, mode: planner.Mode) -> planner.Question:
+    """What the flags ask of the planner; without --cfg about the data set's network."""
+    options = common.build_options()
+    cfg = common.network
+    if cfg is None:
+        dataset = pipeline.load_dataset(Workspace.of_checkout(), options.dataset)
+        cfg = dataset.folder / dataset.descriptor.network_cfg
+    return planner.Question(
+        cfg.resolve(),
+        planner.parse_partition(common.pp or planner.AUTO),
+        mode,
+        batch=common.images,
+        stack=options.ta_stack,
+        heap=options.ta_heap,
+    )
+
+
+def _sized(common: Common, job: Job) -> BuildOptions:
+    """The build options with the TA's heap as the network of --cfg needs it, if there is one."""
+    options = common.build_options()
+    if common.cfg is None:
+        return options
+    mode = planner.parse_mode(common.mode or "train")
+    heap = planner.heap_for(job, _question(common, mode))
+    where = f"layers {common.pp}" if common.pp else "the largest partition"
+    job.ui.say(f"  {common.cfg}: TA_DATA_SIZE {heap:,}, to {mode} {where}")
+    return replace(options, ta_heap=heap)
+
+
+def _check_sizing(common: Common) -> None:
+    """Raises RequestError for flags that size the TA and cannot."""
+    common.network  # noqa: B018 - refuses a missing one before any work
+    common.images  # noqa: B018
+    if common.cfg is None:
+        for name, value in (("pp", common.pp), ("mode", common.mode), ("batch", common.batch)):
+            if value is not None:
+                raise RequestError(
+                    f"--{name} {value}: sizes the TA for a network, which --cfg must name"
+                )
+        return
+    if common.ta_heap is not None:
+        raise RequestError(f"--cfg {common.cfg} and --ta-heap {common.ta_heap} exclude each other")
+    if common.app != OWN:
+        raise RequestError(f"--cfg {common.cfg}: the plan is that of --app {OWN}")
+    planner.parse_partition(common.pp or planner.AUTO)
+    planner.parse_mode(common.mode or "train")
+
+
 def fetch(common: Common) -> None:
     """Fetch and verify the parts."""
     workspace, board = _checked(common)
@@ -151,7 +248,8 @@ def fetch(common: Common) -> None:
 
 
 def build(common: Common) -> None:
-    """Everything up to what can be booted."""
+    """Everything up to what can be booted; with --cfg the TA is as large as its network needs."""
+    _check_sizing(common)
     workspace, board = _checked(common)
     ui, origin, options = common.ui, common.origin, common.build_options()
     if common.dry_run:
@@ -160,7 +258,7 @@ def build(common: Common) -> None:
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "build"), common.install)
     origin.prepare(job, options, emulate=False)
-    built = origin.build(job, options)
+    built = origin.build(job, _sized(common, job))
     _show_artifacts(ui, built)
     if built.disk_image is not None and board.flash.kind == "disk":
         link = job.out / built.disk_image.name
@@ -172,13 +270,14 @@ def build(common: Common) -> None:
 
 def run(common: Common, cold: bool) -> None:
     """Boot and hand both consoles to the user."""
+    _check_sizing(common)
     workspace, board = _checked(common, emulated=True)
     ui = common.ui
     if common.dry_run:
         _print_all_commands(common, workspace, board)
         return
     job = _booting_job(common)
-    built = common.origin.build(job, common.build_options())
+    built = common.origin.build(job, _sized(common, job))
     with _booted(job, built, cold) as session:
         ui.say(f"{board.name} is up: OP-TEE {session.tee}, {session.boot_seconds:.1f} s")
         hand_over(session, ui, built.dataset.root)
@@ -204,6 +303,7 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
     ``get`` names a file on the board that is copied into the folder of the run afterwards. Raises
     CheckFailed or RequestError when darknetp says so by its exit status.
     """
+    _check_sizing(common)
     workspace, board = _checked(common, emulated=True)
     ui = common.ui
     if common.dry_run:
@@ -211,7 +311,7 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
         ui.show_line(quoted([DARKNETP, *words]))
         return
     job = _booting_job(common)
-    built = common.origin.build(job, common.build_options())
+    built = common.origin.build(job, _sized(common, job))
     command = quoted([built.program, *words])
     root = built.dataset.root
     with (
@@ -252,6 +352,7 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
 
 def flash(common: Common, order: flashing.Order) -> None:
     """Build what a real board boots from and put it there; asks before it overwrites."""
+    _check_sizing(common)
     workspace, board = _checked(common)
     origin = common.origin
     flashing.check_way(board, origin, order)
@@ -267,7 +368,7 @@ def flash(common: Common, order: flashing.Order) -> None:
     job = Job(workspace, board, common.ui, log_folder(workspace, board, "flash"), common.install)
     options = common.build_options()
     origin.prepare(job, options, emulate=False)
-    flashing.flash(job, origin, options, order)
+    flashing.flash(job, origin, _sized(common, job), order)
 
 
 def bench(common: Common, repeat: int, fresh: bool) -> None:

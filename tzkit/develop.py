@@ -51,9 +51,10 @@ def _prepare(workspace: Workspace, install: bool) -> None:
         for board in boards.values()
         for tool in doctor.tools_for(board, emulate=True, foreign=True)
     }
-    doctor.ensure(
-        [*tools, *doctor.DEVELOPMENT], job.runner, job.ui, job.log("install"), job.install
-    )
+    log = job.log("install")
+    for wanted in ([*tools, *doctor.DEVELOPMENT], doctor.FUZZING):
+        doctor.ensure(wanted, job.runner, job.ui, log, job.install)
+    doctor.ensure_optional(doctor.OPTIONAL, job.runner, job.ui, log, job.install)
 
 
 def _run_all(c: Context, commands: Sequence[Sequence[str]]) -> int:

@@ -23,7 +23,7 @@ INSTALL_DEADLINE_SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class Tool:
-    """Something tzkit calls: present when ``probe`` is a program on PATH or a file."""
+    """Something tzkit calls: present when ``probe`` is a program on PATH or a file (a pattern)."""
 
     probe: str
     package: str
@@ -31,7 +31,7 @@ class Tool:
 
     def present(self) -> bool:
         if self.probe.startswith("/"):
-            return Path(self.probe).exists()
+            return any(Path("/").glob(self.probe[1:]))
         return shutil.which(self.probe) is not None
 
 
@@ -84,10 +84,18 @@ FOREIGN = (
 DEVELOPMENT = (
     Tool("/usr/include/cmocka.h", "libcmocka-dev", "native tests"),
     Tool("/usr/include/stb/stb_image.h", "libstb-dev", "native tests of darknetp"),
+    Tool("clang", "clang", "fuzzing"),
     Tool("cmake", "cmake", "tests of --source upstream"),
     Tool("nc", "netcat-openbsd", "tests of --source upstream"),
     Tool("rsync", "rsync", "tests of --source upstream"),
 )
+# Not every release of Debian and Ubuntu has it for every machine.
+OPTIONAL = (Tool("darknet", "darknet", "tests of darknetp against Darknet itself"),)
+# To be looked for when clang is there: Ubuntu 22.04's brings it along and knows no such package.
+FUZZING = (
+    Tool("/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a", "libclang-rt-dev",
+         "fuzzing"),
+)  # fmt: skip
 
 
 def tools_for(board: Board, *, emulate: bool, foreign: bool = False) -> list[Tool]:
@@ -147,6 +155,31 @@ def ensure(tools: Iterable[Tool], runner: Runner, ui: Ui, log: Path, install: bo
             f"still missing after the installation: {', '.join(tool.probe for tool in still)}",
             log=log,
         )
+
+
+def ensure_optional(
+    tools: Iterable[Tool], runner: Runner, ui: Ui, log: Path, install: bool
+) -> None:
+    """The same for tools that this machine's distribution may not have: then say so, and go on.
+
+    Raises EnvironmentFailed, as :func:`ensure` does, for a tool that it has.
+    """
+    for tool in missing(tools):
+        try:
+            ensure([tool], runner, ui, log, install)
+        except EnvironmentFailed:
+            if _offered(tool, runner):
+                raise
+            ui.say(f"{tool.package} cannot be had for this machine, so no {tool.purpose}")
+
+
+def _offered(tool: Tool, runner: Runner) -> bool:
+    """Whether the package lists, as of the last update, have the tool's package."""
+    try:
+        runner.run(["apt-cache", "show", tool.package], what=f"looking for {tool.package}")
+    except EnvironmentFailed:
+        return False
+    return True
 
 
 def _install(argv: list[str], runner: Runner, log: Path) -> None:

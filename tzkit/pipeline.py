@@ -129,7 +129,7 @@ def check_request(
     """
     if git.is_url(options.app):
         git.parse(options.app)
-    dataset = _load_dataset(workspace, options.dataset)
+    dataset = load_dataset(workspace, options.dataset)
     memory = ta_memory(board, options, local_app(options))
     application.check_memory(board, memory)
     return dataset, memory
@@ -142,7 +142,8 @@ def local_app(options: BuildOptions) -> ForeignApp | None:
     return recognise(Path(options.app), options.app)
 
 
-def _load_dataset(workspace: Workspace, name: str) -> Dataset:
+def load_dataset(workspace: Workspace, name: str) -> Dataset:
+    """One of the project's data sets, or a folder of either shape. Raises RequestError."""
     known = workspace.root / "datasets"
     if name not in datasets.dataset_names(known) and foreign_dataset.has_shape(Path(name)):
         return foreign_dataset.derive(Path(name))

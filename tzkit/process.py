@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +34,15 @@ Argv = Sequence[str | Path]
 def quoted(argv: Argv) -> str:
     """The command as a person would type it."""
     return shlex.join(str(word) for word in argv)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a program ended and what it said."""
+
+    status: int
+    output: str
+    errors: str
 
 
 class Child:
@@ -109,6 +119,20 @@ class Runner:
         if popen.returncode:
             self._fail(what, popen.returncode, (output + errors).decode(errors="replace"), hint)
         return output.decode(errors="replace")
+
+    def ask(self, argv: Argv, *, what: str) -> Answer:
+        """Run a program whose exit status is part of its answer.
+
+        Raises EnvironmentFailed when it is missing or was killed by a signal.
+        """
+        with Path(os.devnull).open("rb") as source:
+            popen = self._popen(argv, None, None, subprocess.PIPE, subprocess.PIPE, stdin=source)
+            with popen:
+                output, errors = self._communicate(popen, argv, what, None)
+        said = errors.decode(errors="replace")
+        if popen.returncode < 0:
+            self._fail(what, popen.returncode, said, None)
+        return Answer(popen.returncode, output.decode(errors="replace"), said)
 
     def start(
         self,

@@ -6,21 +6,15 @@
 #include "command.h"
 
 #include "darknetp_ta.h"
+#include "nn_footprint.h"
 
 #include <tee_internal_api.h>
 #include <trace.h>
 #include <user_ta_header_defines.h>
 
-/*
- * Of TA_DATA_SIZE, what a model cannot have: the allocator's own bookkeeping,
- * the session, and the layer descriptions while a model is built.
- */
-#define HEAP_RESERVE	(32 * 1024)
-
-_Static_assert(TA_DATA_SIZE > HEAP_RESERVE, "TA_DATA_SIZE leaves no room for a model");
-_Static_assert(DARKNETP_MAX_LAYERS * sizeof(struct nn_layer_spec)
-	       + sizeof(struct model) < HEAP_RESERVE * 3 / 4,
-	       "the reserve holds what it is for");
+_Static_assert(TA_DATA_SIZE > NN_HEAP_RESERVE, "TA_DATA_SIZE leaves no room for a model");
+_Static_assert(sizeof(struct model) < NN_HEAP_RESERVE / 8,
+	       "the reserve holds the session and what the allocator adds");
 _Static_assert(TEE_NUM_PARAMS == COMMAND_PARAMS, "parameters of a command");
 
 _Static_assert(COMMAND_NONE == TEE_PARAM_TYPE_NONE
@@ -63,7 +57,7 @@ static const struct model_host host = {
 	.release = host_release,
 	.random = host_random,
 	.trace = host_trace,
-	.heap = TA_DATA_SIZE - HEAP_RESERVE,
+	.heap = TA_DATA_SIZE - NN_HEAP_RESERVE,
 };
 
 TEE_Result TA_CreateEntryPoint(void)

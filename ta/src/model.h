@@ -27,9 +27,6 @@ struct model_host {
 	size_t heap;	/* bytes that one model may take */
 };
 
-/* Beside nn_plan(): an allocator aligns to 4 or 8 bytes only. */
-#define MODEL_ALIGNMENT_BYTES NN_ARENA_ALIGNMENT
-
 enum model_state {
 	MODEL_EMPTY = 0,
 	MODEL_READY,

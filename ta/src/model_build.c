@@ -3,6 +3,7 @@
 #include "model.h"
 
 #include "darknetp_ta.h"
+#include "nn_footprint.h"
 
 _Static_assert(sizeof(struct darknetp_model) == 48, "layout of the contract");
 _Static_assert(sizeof(struct darknetp_layer) == 112, "layout of the contract");
@@ -121,7 +122,7 @@ static uint32_t saturate(uint64_t size)
 static uint32_t furnish(struct model *model, const struct nn_spec *spec,
 			const struct nn_plan *plan, uint32_t numbers[2])
 {
-	uint64_t size = plan->total + MODEL_ALIGNMENT_BYTES;
+	uint64_t size = plan->total + NN_MODEL_EXTRA;
 	uint8_t *base = NULL;
 
 	numbers[0] = saturate(size);

@@ -66,6 +66,23 @@ static void files_that_are_no_pictures_are_refused(void **state)
 	free(file);
 }
 
+/* A few bytes that claim a gigabyte must not get it. */
+static void a_claim_of_a_gigabyte_gets_no_memory(void **state)
+{
+	static const uint8_t png[] = {
+		0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a,
+		0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0, 9, 0, 0, 0, 9, 1, 0,
+		0, 0, 0, 0xc8, 0xea, 0x3b, 0xbd,
+		0x40, 0, 0, 0, 'I', 'D', 'A', 'T', 0x78, 0x28,
+	};
+	struct image image = { 0 };
+
+	(void)state;
+	support_assert_status(image_read(&image, support_write("a.png", png, sizeof(png)), 3),
+			      STATUS_FAILED);
+	support_assert_said("a.png: damaged picture (outofmem)");
+}
+
 static void a_letterbox_keeps_proportions_on_grey(void **state)
 {
 	uint8_t pixels[2 * 4] = { 0, 51, 102, 255, 0, 51, 102, 255 };
@@ -344,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pictures_are_decoded_as_colour_or_grey),
 		cmocka_unit_test(files_that_are_no_pictures_are_refused),
+		cmocka_unit_test(a_claim_of_a_gigabyte_gets_no_memory),
 		cmocka_unit_test(a_letterbox_keeps_proportions_on_grey),
 		cmocka_unit_test(scaling_keeps_corners_and_is_linear),
 		cmocka_unit_test(extreme_shapes_fit),

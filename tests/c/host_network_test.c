@@ -101,6 +101,41 @@ static void keys_reach_the_layers(void **state)
 	network_free(&network);
 }
 
+static const char residual[] =
+	"[net]\nwidth=8\nheight=8\nchannels=3\n"
+	"[conv]\nfilters=4\nsize=3\npad=1\n[batchnorm]\n[activation]\nactivation=leaky\n"
+	"[conv]\nfilters=6\nsize=3\npad=1\nstride=2\n"
+	"[shortcut]\nfrom=-4 # from 0\nbeta=.5\nactivation=relu\n"
+	"[route]\nlayers=-1, 3\n[activation]\n";
+
+/* Issue 4, 3: the layers of residual networks, counted as Darknet counts them. */
+static void residual_layers_are_read(void **state)
+{
+	struct network network = { 0 };
+	const struct nn_layer_spec *spec = NULL;
+
+	(void)state;
+	assert_int_equal(read_network(&network, residual), 0);
+	check_shape(network.layers[1].output, 8, 8, 4);
+	assert_true(network_normalizes(&network));
+	assert_int_equal(network.layers[2].spec.activation, NN_LEAKY);
+	spec = &network.layers[4].spec;
+	assert_int_equal(spec->kind, NN_SHORTCUT);
+	assert_int_equal(spec->n_sources, 1);
+	assert_int_equal(spec->sources[0], 0);
+	assert_int_equal(spec->activation, NN_RELU);
+	check_near((double)spec->alpha, 1, 0);
+	check_near((double)spec->beta, .5, 0);
+	check_shape(network.layers[4].output, 4, 4, 6);
+	spec = &network.layers[5].spec;
+	assert_int_equal(spec->n_sources, 2);
+	assert_int_equal(spec->sources[0], 4);
+	assert_int_equal(spec->sources[1], 3);
+	check_shape(network.layers[5].output, 4, 4, 12);
+	assert_int_equal(network.layers[6].spec.activation, NN_LINEAR);
+	network_free(&network);
+}
+
 static void defaults_of_net_are_darknets(void **state)
 {
 	struct network network = { 0 };
@@ -192,6 +227,22 @@ static void impossible_networks_are_refused(void **state)
 		  "tree=a.tree in [softmax] is not supported" },
 		{ NET "[cost]\nratio=.5\n", "ratio=.5 in [cost] is not supported" },
 		{ NET "[conv]\ndontload=1\n", "dontload=1" },
+		{ NET "[shortcut]\n", "n.cfg:5: [shortcut] from=: expected 1 to 8 layers before this one, 0" },
+		{ NET "[avg]\n[shortcut]\nfrom=1\n", "n.cfg:7: [shortcut] from=1: expected" },
+		{ NET "[avg]\n[shortcut]\nfrom=-2\n", "from=-2: expected" },
+		{ NET "[avg]\n[shortcut]\nfrom=-0\n", "from=-0: expected" },
+		{ NET "[avg]\n[shortcut]\nfrom=99999999999\n", "expected" },
+		{ NET "[avg]\n[avg]\n[shortcut]\nfrom=0,1\n", "from=(a list): expected" },
+		{ NET "[avg]\n[route]\nlayers=-1,\n", "layers=-1,: expected" },
+		{ NET "[avg]\n[route]\nlayers=0,0,0,0,0,0,0,0,0\n", "expected 1 to 8" },
+		{ NET "[avg]\n[route]\nlayers=one\n", "layers=one: expected" },
+		{ NET "[conv]\n[avg]\n[route]\nlayers=0,1\n",
+		  "n.cfg:7: [route] layer 1 has images of 1 x 1, not 28 x 28" },
+		{ NET "[conv]\n[avg]\n[shortcut]\nfrom=0\nalpha=2\n",
+		  "n.cfg:9: [shortcut] alpha=2 is supported only where" },
+		{ "[net]\nwidth=28\nheight=9\nchannels=1\n[conv]\n"
+		  "[max]\nsize=5\nstride=5\npadding=0\n[shortcut]\nfrom=0\n",
+		  "[shortcut] images of 5 x 1 and of 28 x 9 (layer 0) differ by other factors" },
 		{ NET "[dropout]\nprobability=half\n",
 		  "n.cfg:6: probability=half: expected a number" },
 	};
@@ -249,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shapes_are_those_of_nn),
 		cmocka_unit_test(keys_reach_the_layers),
+		cmocka_unit_test(residual_layers_are_read),
 		cmocka_unit_test(defaults_of_net_are_darknets),
 		cmocka_unit_test(a_remainder_of_the_batch_is_not_computed),
 		cmocka_unit_test(impossible_networks_are_refused),

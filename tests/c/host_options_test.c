@@ -57,7 +57,24 @@ static void what_is_not_given_has_darknetzs_default(void **state)
 	assert_int_equal(options.split, SPLIT_NEVER);
 	assert_int_equal(options.top, 0);
 	assert_int_equal(options.iterations, 0);
+	assert_int_equal(options.checkpoint, 1000);
+	assert_null(options.list);
+	assert_null(options.json);
 	assert_string_equal(options.results, "/media/results");
+}
+
+static void names_are_taken_as_they_are(void **state)
+{
+	char line[] = "-results a/b -list -x -json /dev/stdout -checkpoint 0 y";
+	struct options options = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(&options, line), 0);
+	assert_string_equal(options.results, "a/b");
+	assert_string_equal(options.list, "-x");
+	assert_string_equal(options.json, "/dev/stdout");
+	assert_int_equal(options.checkpoint, 0);
+	assert_int_equal(options.n_words, 1);
 }
 
 static void flags_about_gpus_have_no_effect(void **state)
@@ -101,8 +118,14 @@ static void wrong_flags_are_refused(void **state)
 		{ "-seed 18446744073709551616",
 		  "-seed 18446744073709551616: expected" },
 		{ "-iterations 0", "at least 1" },
-		{ "-dp 3", "-dp is not supported" },
-		{ "-c 0", "-c is not supported" },
+		{ "-dp 3", "-dp is not supported: gradients are computed without noise" },
+		{ "-c 0", "-c is not supported: it chooses the camera" },
+		{ "-seed 1 x -seed 1", "-seed is given twice" },
+		{ "-clear -clear", "-clear is given twice" },
+		{ "-nogpu -nogpu", "-nogpu is given twice" },
+		{ "-json -clear", "-json needs a value" },
+		{ "-list", "-list needs a value" },
+		{ "-checkpoint often", "-checkpoint often: expected" },
 	};
 	struct options options = { 0 };
 	char line[64] = "";
@@ -212,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flags_stand_anywhere),
 		cmocka_unit_test(what_is_not_given_has_darknetzs_default),
+		cmocka_unit_test(names_are_taken_as_they_are),
 		cmocka_unit_test(flags_about_gpus_have_no_effect),
 		cmocka_unit_test(two_dashes_end_the_flags),
 		cmocka_unit_test(wrong_flags_are_refused),

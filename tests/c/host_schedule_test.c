@@ -61,7 +61,7 @@ static void policies_follow_their_formulas(void **state)
 		"[net]\nlearning_rate=.01\npolicy=poly\npower=4\nmax_batches=10000\n",
 		{ 0, .01 }, { 1, .0099960006 }, { 10000, 0 });
 	CHECK_POINTS("[net]\nlearning_rate=4\npolicy=sigmoid\ngamma=.5\nstep=10\n",
-		     { 10, 2 }, { 14, 4 / (1 + exp(2.)) });
+		     { 4, 4 / (1 + exp(-3.)) }, { 10, 2 }, { 14, 4 / (1 + exp(2.)) });
 }
 
 static void burn_in_comes_before_the_policy(void **state)

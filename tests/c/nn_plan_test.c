@@ -299,6 +299,40 @@ static void batches_are_bounded_too(void **state)
 	assert_int_equal(plan_of(&spec), NN_OK);
 	wide.outputs = 257;
 	assert_int_equal(plan_of(&spec), NN_ERR_SIZE);
+	/* predicting, too, where outputs share memory */
+	spec.train = false;
+	assert_int_equal(plan_of(&spec), NN_ERR_SIZE);
+	wide.outputs = 1u << 14;	/* 2^32 units of 16 bytes */
+	assert_int_equal(plan_of(&spec), NN_ERR_SIZE);
+	wide.outputs = 256;
+	assert_int_equal(plan_of(&spec), NN_OK);
+}
+
+/* Each batch within the limits, but not all that are alive together. */
+static void what_is_alive_together_is_bounded(void **state)
+{
+	struct nn_layer_spec layers[140] = { { 0 } };
+	struct nn_spec spec = one_layer(layers, 1, 1, 1, 1u << 20);
+	struct nn_plan plan = { 0 };
+	uint32_t bad = 0;
+	uint32_t i = 0;
+
+	(void)state;
+	for (i = 0; i < 70; i++) {
+		layers[i] = good_connected;
+		layers[i].outputs = 256;
+		layers[70 + i] = (struct nn_layer_spec){
+			.kind = NN_SHORTCUT, .activation = NN_LINEAR, .alpha = 1,
+			.beta = 1, .n_sources = 1, .sources = { (uint16_t)i },
+		};
+	}
+	spec.train = false;
+	spec.first_layer = 0;
+	spec.n_layers = 120;
+	assert_int_equal(nn_plan(&spec, &plan, &bad), NN_OK);
+	spec.n_layers = 140;
+	assert_int_equal(nn_plan(&spec, &plan, &bad), NN_ERR_SIZE);
+	assert_int_equal(bad, 139);
 }
 
 static void combinations_refused(void **state)
@@ -345,6 +379,7 @@ int main(void)
 		cmocka_unit_test(other_kinds_refuse),
 		cmocka_unit_test(segment_refuses),
 		cmocka_unit_test(batches_are_bounded_too),
+		cmocka_unit_test(what_is_alive_together_is_bounded),
 		cmocka_unit_test(combinations_refused),
 	};
 

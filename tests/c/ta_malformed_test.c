@@ -145,6 +145,52 @@ static void s14_layers_are_checked(void **state)
 	must_build(*state, 0, NET_COST, 0);
 }
 
+/* Two convolutions, a shortcut around them, a route, and an end with a loss. */
+static struct build_request residual(void)
+{
+	struct build_request request = partition(0, NET_COST, TRAIN_SEEDED);
+
+	request.layers[0].filters = 2;
+	request.layers[1] = request.layers[0];
+	request.layers[2] = (struct darknetp_layer){
+		.kind = NN_SHORTCUT, .activation = NN_RELU, .alpha = 1, .beta = 1,
+		.n_sources = 1,
+	};
+	request.layers[3] = (struct darknetp_layer){
+		.kind = NN_ROUTE, .n_sources = 2, .sources = { 2, 1 },
+	};
+	return request;
+}
+
+/* Every source comes before its layer, and is of the partition. */
+static void sources_are_checked(void **state)
+{
+	struct build_request request = residual();
+
+	request.layers[2].sources[0] = 2;
+	assert_int_equal(build(*state, &request), RESULT_BAD_FORMAT);
+	assert_int_equal(last_values[0], 2);
+	request.layers[2].sources[0] = DARKNETP_MAX_NETWORK;
+	assert_int_equal(build(*state, &request), RESULT_BAD_PARAMETERS);
+	request = residual();
+	request.layers[3].n_sources = 0;
+	assert_int_equal(build(*state, &request), RESULT_BAD_PARAMETERS);
+	request = residual();
+	request.layers[2].n_sources = 2;
+	assert_int_equal(build(*state, &request), RESULT_BAD_FORMAT);
+	/* the same layers further on in a network: their sources lie before it */
+	request = residual();
+	request.model.first_layer = 3;
+	request.model.network_layers += 3;
+	assert_int_equal(build(*state, &request), RESULT_NOT_SUPPORTED);
+	assert_int_equal(last_values[0], 3 + 2);
+	assert_int_equal(last_values[1], 1);
+	assert_int_equal(world.blocks, 0);
+	request = residual();
+	assert_int_equal(build(*state, &request), RESULT_SUCCESS);
+	must_train(*state);
+}
+
 /* A cost layer with something behind it would have no place for its gradient. */
 static void cost_ends_the_network(void **state)
 {
@@ -241,9 +287,13 @@ static void run_anything(struct model *model)
 	struct darknetp_step step = step_of(1, 0);
 	size_t inputs = model->inputs;
 	size_t outputs = model->outputs;
-	float *input = calloc(inputs + outputs, sizeof(*input));
+	float *input = calloc(inputs + outputs + model->truths, sizeof(*input));
 
 	assert_non_null(input);
+	if (model->train && model->reaches_end)
+		call(model, DARKNETP_CMD_TRAIN, in(&step, sizeof(step)),
+		     in(input, FLOATS(inputs)), in(input, FLOATS(model->truths)),
+		     model->first_layer > 0 ? out(input, FLOATS(inputs)) : none());
 	call(model, DARKNETP_CMD_FORWARD, in(&step, sizeof(step)),
 	     in(input, FLOATS(inputs)),
 	     model->train && model->truths ? in(input, FLOATS(model->truths)) : none(),
@@ -265,6 +315,8 @@ static void damaged_requests_do_no_harm(void **state)
 	for (i = 0; i < FUZZ_ROUNDS; i++) {
 		request = partition(i % 2 ? 0 : 2, i % 3 ? 4 : NET_COST,
 				    i % 5 ? 0 : TRAIN_SEEDED);
+		if (i % 4 == 0)
+			request = residual();
 		damage(&request, &random);
 		model_open(&model, &world.host);
 		if (request.model.layers <= NET_LAYERS
@@ -287,6 +339,7 @@ int main(void)
 		IN_SESSION(s9_s10_s11_request_size_is_exact),
 		IN_SESSION(headers_are_checked),
 		IN_SESSION(s14_layers_are_checked),
+		IN_SESSION(sources_are_checked),
 		IN_SESSION(cost_ends_the_network),
 		IN_SESSION(training_needs_a_loss),
 		IN_SESSION(steps_are_checked),

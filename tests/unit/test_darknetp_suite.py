@@ -138,7 +138,7 @@ def started(partition: Partition | None) -> dict[str, Any]:
         {"index": index, "kind": kind, "world": world(index), "inputs": 10, "outputs": 10}
         for index, kind in enumerate(DATASET.layers)
     ]
-    return {"event": "start", "format": 1, "verb": "v", "layers": layers}
+    return {"event": "start", "format": 1, "verb": "v", "micro_batch": 4, "layers": layers}
 
 
 def ended(status: int = 0) -> dict[str, Any]:

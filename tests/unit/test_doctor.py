@@ -20,11 +20,13 @@ BOARDS = Workspace.of_checkout().boards
 
 WANTED = [Tool("flasher", "flash-tools", "flashes"), Tool("cat", "coreutils", "reads")]
 
-# Installs "flasher"; fails the first time when there is a file "old" beside it.
+# Installs "flasher"; fails the first time when there is a file "old" beside it, always when
+# there is "broken".
 APT_GET = """#!/bin/sh
 folder=$(dirname "$0")
 echo "$@" >>"$folder/calls"
 [ "$1" = update ] && exec rm -f "$folder/old"
+[ -e "$folder/broken" ] && { echo "E: Broken"; exit 100; }
 [ -e "$folder/old" ] && { echo "E: Unable to locate package"; exit 100; }
 [ -e "$folder/empty" ] || ln -s /bin/true "$folder/flasher"
 """
@@ -55,6 +57,14 @@ def ensure(tmp_path: Path, *, install: bool = False) -> None:
 def calls(machine: Path) -> list[str]:
     path = machine / "calls"
     return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_file_may_be_wanted_in_any_version(tmp_path: Path) -> None:
+    tool = Tool(f"{tmp_path}/llvm-*/runtime.a", "runtime", "links")
+    assert not tool.present()
+    (tmp_path / "llvm-14").mkdir()
+    (tmp_path / "llvm-14" / "runtime.a").touch()
+    assert tool.present()
 
 
 def test_nothing_missing_nothing_done(machine: Path, tmp_path: Path) -> None:
@@ -99,6 +109,39 @@ def test_package_without_the_tool_is_no_success(machine: Path, tmp_path: Path) -
     (machine / "empty").touch()
     with pytest.raises(EnvironmentFailed, match="still missing after the installation: flasher"):
         ensure(tmp_path)
+
+
+def ensure_optional(tmp_path: Path) -> None:
+    doctor.ensure_optional(WANTED, Runner(), Ui(), tmp_path / "install.log", False)
+
+
+def offer(machine: Path, status: int) -> None:
+    """apt-cache that knows the package, or not."""
+    program = machine / "apt-cache"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "show flash-tools" ] && exit {status}\nexit 2\n')
+    program.chmod(0o755)
+
+
+def test_an_optional_tool_is_installed(machine: Path, tmp_path: Path) -> None:
+    ensure_optional(tmp_path)
+    assert calls(machine) == ["install --yes --no-install-recommends flash-tools"]
+
+
+def test_an_optional_tool_that_is_not_offered_is_told(
+    machine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (machine / "broken").touch()
+    offer(machine, 100)
+    ensure_optional(tmp_path)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "flash-tools cannot be had for this machine, so no flashes" in said
+
+
+def test_an_optional_tool_that_is_offered_must_install(machine: Path, tmp_path: Path) -> None:
+    (machine / "broken").touch()
+    offer(machine, 0)
+    with pytest.raises(EnvironmentFailed, match="installing host tools failed"):
+        ensure_optional(tmp_path)
 
 
 @pytest.mark.parametrize("name", board_names(BOARDS))

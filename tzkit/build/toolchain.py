@@ -18,6 +18,13 @@ def compiler_version(arch: Arch, runner: Runner) -> str:
     return runner.run(argv, what="asking for the compiler's version").splitlines()[0]
 
 
+def native_compiler_version(runner: Runner) -> str:
+    """The same of the compiler for this machine."""
+    return runner.run(["gcc", "--version"], what="asking for the compiler's version").splitlines()[
+        0
+    ]
+
+
 def compiler_versions(arches: Iterable[Arch], runner: Runner) -> list[str]:
     """The same for several, each once."""
     return [compiler_version(arch, runner) for arch in sorted(set(arches))]

@@ -40,8 +40,11 @@ class StreamLayer(_Event):
 
 
 class Start(_Event):
+    """The network stands in both worlds; ``micro_batch`` images are computed at a time."""
+
     event: Literal["start"]
     format: Literal[1]
+    micro_batch: int
     layers: tuple[StreamLayer, ...]
 
 
@@ -83,6 +86,13 @@ class Validated(_Event):
     in_top: bool
 
 
+class Saved(_Event):
+    """A model is on the disk, whole; relative paths are those of darknetp's folder."""
+
+    event: Literal["saved"]
+    path: str
+
+
 class Accuracy(_Event):
     """``top1`` and ``topk`` are shares of the images, ``top`` is k."""
 
@@ -113,9 +123,9 @@ class End(_Event):
 STEPS = ("forward", "backward", "train")  # the commands that compute
 
 
-Known = Start | Iteration | Prediction | Validated | Accuracy | End
+Known = Start | Iteration | Saved | Prediction | Validated | Accuracy | End
 _KNOWN: TypeAdapter[Known] = TypeAdapter(Annotated[Known, Field(discriminator="event")])
-_KINDS = frozenset({"start", "iteration", "prediction", "validated", "accuracy", "end"})
+_KINDS = frozenset({"start", "iteration", "saved", "prediction", "validated", "accuracy", "end"})
 
 
 class _Named(_Event):
@@ -150,6 +160,10 @@ class Stream:
     @property
     def iterations(self) -> list[Iteration]:
         return [event for event in self.events if isinstance(event, Iteration)]
+
+    @property
+    def saved(self) -> list[Saved]:
+        return [event for event in self.events if isinstance(event, Saved)]
 
     @property
     def predictions(self) -> list[Prediction]:
