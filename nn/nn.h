@@ -311,11 +311,12 @@ const float *nn_input_delta(const struct nn_net *net);
 void nn_update(struct nn_net *net, const struct nn_update *update);
 
 /*
- * Loss since the last nn_loss_reset(): mean over the layers that own one of the
- * sum over samples; divide by the number of samples for the printed loss.
- * Return false (and leave *sum alone) when no layer of the segment owns a loss.
+ * Loss since the last nn_loss_reset(), summed over samples and layers: divide by
+ * the samples and by what is returned for the printed loss.
+ * Return how many layers that loss is the mean of. As in Darknet these are all
+ * cost and softmax layers, even a softmax with noloss, which adds nothing.
  */
-bool nn_loss(const struct nn_net *net, double *sum);
+uint32_t nn_loss(const struct nn_net *net, double *sum);
 void nn_loss_reset(struct nn_net *net);
 
 #endif /* NN_H */
