@@ -233,6 +233,13 @@ void nn_randomize(struct nn_net *net);
 /* Text for a status, for messages. */
 const char *nn_strerror(enum nn_status status);
 
+/*
+ * Does @layer, the layer @boundary or a later one, read over it: a source further
+ * back than the layer before it? Then nothing may be cut there. *source: that one.
+ */
+bool nn_reads_over(const struct nn_layer_spec *layer, uint32_t boundary,
+		   uint32_t *source);
+
 /* ---- Shapes: layer is an index within the segment, 0..n_layers-1 ---- */
 uint32_t nn_inputs(const struct nn_net *net);	/* floats per sample */
 uint32_t nn_outputs(const struct nn_net *net);	/* floats per sample */
