@@ -113,7 +113,7 @@ def test_a_platform_draws_the_line(planner: Planner) -> None:
     numbers = answer.plan["platform"]
     assert numbers["total"] == answer.plan["heap"] + numbers["stack"] + numbers["code"]
     assert numbers["total"] <= 13 * MIB and numbers["pages"] * 4096 == numbers["total"]
-    assert answer.plan["micro_batch"] == 25
+    assert answer.plan["micro_batch"] == 8
     small = planner.ask(vgg, *partition(0, 13), "-budget", 1 * MIB)
     assert small.status == 1 and small.plan["micro_batch"] == 0
     found = re.search(r"the largest partition that fits and ends alike: (\d+):13\n", small.err)
