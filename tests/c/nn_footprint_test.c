@@ -356,6 +356,11 @@ static void only_what_may_be_chosen_is(void **state)
 	assert_true(nn_fit_partition(&spec, inputs, &room, &starts_at_5, &found));
 	assert_int_equal(found.first, 5);
 	assert_int_equal(found.last, LENET_LAYERS - 1);
+	/* a shorter one would end later, but starts elsewhere */
+	room.model = least_bytes(&spec, inputs, 5, 7);
+	assert_true(nn_fit_partition(&spec, inputs, &room, &starts_at_5, &found));
+	assert_int_equal(found.first, 5);
+	assert_int_equal(found.last, 7);
 }
 
 /* A hostile cfg: as many layers and samples as can be, whatever the room. */
