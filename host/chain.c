@@ -207,36 +207,23 @@ int chain_train(struct chain *chain, const struct segment_step *step,
 	return status;
 }
 
-static uint32_t loss_layers(const struct network *network,
-			    const struct segment *segment)
-{
-	uint32_t count = 0;
-	uint32_t i = 0;
-
-	for (i = segment->first; i < segment->first + segment->count; i++)
-		count += network_owns_loss(&network->layers[i]);
-	return count;
-}
-
 double chain_take_loss(struct chain *chain)
 {
 	double total = 0.0;
-	uint32_t owners = 0;
+	uint32_t layers = 0;
 	uint32_t i = 0;
 
 	for (i = 0; i < chain->n_segments; i++) {
 		struct segment *segment = &chain->segments[i];
-		uint32_t here = loss_layers(chain->network, segment);
-		double mean = 0.0;
+		double sum = 0.0;
 
-		if (is_secure(chain, segment) || !here)
+		if (is_secure(chain, segment))
 			continue;
-		if (nn_loss(segment->net, &mean))
-			total += mean * here;
+		layers += nn_loss(segment->net, &sum);
+		total += sum;
 		nn_loss_reset(segment->net);
-		owners += here;
 	}
-	return owners ? total / owners : 0.0;
+	return layers ? total / layers : 0.0;
 }
 
 /* ---- Parameters ---- */

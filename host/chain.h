@@ -49,8 +49,8 @@ int chain_train(struct chain *chain, const struct segment_step *step,
 		const float *input, const float *truth);
 
 /*
- * Loss in the normal world since the last call: mean over its layers that own
- * one, summed over samples; 0 if the secure world has them all.
+ * Loss in the normal world since the last call: mean over its layers that
+ * nn_loss() counts, summed over samples; 0 if the secure world has them all.
  */
 double chain_take_loss(struct chain *chain);
 

@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "message.h"
+#include "text.h"
 
 /* The stream of the run; see json.h. */
 static struct {
@@ -74,60 +75,28 @@ int json_close(int status)
 
 /* ---- Text ---- */
 
-/*
- * Bytes of the UTF-8 character at @text, or 0 if it is none: too long for its
- * value, half of a surrogate pair, or above U+10FFFF.
- */
-static size_t character_length(const unsigned char *text)
+/* @length: of a character; 0: a byte that is none */
+static void put_character(const char *text, size_t length)
 {
-	unsigned char least = 0x80;	/* of the second byte */
-	unsigned char most = 0xbf;
-	size_t length = 0;
-	size_t i = 0;
-
-	if (text[0] < 0x80)
-		return 1;
-	if (text[0] < 0xc2 || text[0] > 0xf4)
-		return 0;
-	length = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-	if (text[0] == 0xe0)
-		least = 0xa0;
-	else if (text[0] == 0xf0)
-		least = 0x90;
-	else if (text[0] == 0xed)
-		most = 0x9f;
-	else if (text[0] == 0xf4)
-		most = 0x8f;
-	if (text[1] < least || text[1] > most)
-		return 0;
-	for (i = 2; i < length; i++)
-		if (text[i] < 0x80 || text[i] > 0xbf)
-			return 0;
-	return length;
-}
-
-static void put_character(const unsigned char *text, size_t length)
-{
-	if (length == 1 && (*text == '"' || *text == '\\'))
-		fprintf(json.stream, "\\%c", *text);
-	else if (length == 1 && *text < 0x20)
-		fprintf(json.stream, "\\u%04x", *text);
-	else if (length)
-		fwrite(text, 1, length, json.stream);
-	else
+	if (!length)
 		fputs("\\ufffd", json.stream);
+	else if (text_controls(text, length))
+		/* The last byte of one is its number. */
+		fprintf(json.stream, "\\u%04x", (unsigned char)text[length - 1]);
+	else if (*text == '"' || *text == '\\')
+		fprintf(json.stream, "\\%c", *text);
+	else
+		fwrite(text, 1, length, json.stream);
 }
 
 static void put_text(const char *text)
 {
-	const unsigned char *at = (const unsigned char *)text;
-
 	fputc('"', json.stream);
-	while (*at != '\0') {
-		size_t length = character_length(at);
+	while (*text != '\0') {
+		size_t length = text_character(text);
 
-		put_character(at, length);
-		at += length ? length : 1;
+		put_character(text, length);
+		text += length ? length : 1;
 	}
 	fputc('"', json.stream);
 }

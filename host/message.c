@@ -5,32 +5,30 @@
 
 #include "json.h"
 #include "message.h"
+#include "text.h"
 
-static void tell_programs(const char *event, const char *format, va_list args)
+static void tell_programs(const char *event, const char *text)
 {
-	char *text = NULL;
-
-	if (vasprintf(&text, format, args) < 0)
-		return;
 	json_begin(event);
 	json_string("text", text);
 	json_end();
-	free(text);
 }
 
+/* Programs get the text as it is: JSON has its own way with control characters. */
 static void print_line(const char *event, const char *prefix,
 		       const char *format, va_list args)
 {
-	va_list again;
+	char *text = NULL;
 
-	va_copy(again, args);
 	/* Standard output may be a pipe: keep the order of what was said. */
 	fflush(stdout);
-	fputs(prefix, stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	tell_programs(event, format, again);
-	va_end(again);
+	if (vasprintf(&text, format, args) < 0) {
+		fprintf(stderr, "%s%s\n", prefix, format);
+		return;
+	}
+	text_print(stderr, "%s%s\n", prefix, text);
+	tell_programs(event, text);
+	free(text);
 }
 
 int message_failed(const char *format, ...)

@@ -29,23 +29,16 @@ static int check_ends(uint32_t start, uint32_t end, uint32_t last)
 
 /* ---- Layers that read further ones ---- */
 
-/* The first layer from @boundary on that reads one before its neighbour there. */
+/* The first layer that reads over @boundary, and *source: what it reads there. */
 static const struct network_layer *reaches_over(const struct network *network,
 						uint32_t boundary,
 						uint32_t *source)
 {
 	uint32_t layer = 0;
-	uint32_t i = 0;
 
-	for (layer = boundary; layer < network->n_layers; layer++) {
-		const struct nn_layer_spec *spec = &network->layers[layer].spec;
-
-		for (i = 0; i < spec->n_sources; i++) {
-			*source = spec->sources[i];
-			if (*source + 1 < boundary)
-				return &network->layers[layer];
-		}
-	}
+	for (layer = boundary; layer < network->n_layers; layer++)
+		if (nn_reads_over(&network->layers[layer].spec, boundary, source))
+			return &network->layers[layer];
 	return NULL;
 }
 
@@ -53,8 +46,7 @@ bool partition_may_cut(const struct network *network, uint32_t boundary)
 {
 	uint32_t source = 0;
 
-	return !boundary || boundary >= network->n_layers ||
-	       !reaches_over(network, boundary, &source);
+	return !reaches_over(network, boundary, &source);
 }
 
 /* The layers where the network may be cut: "0, 4, 5-9"; less @back. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "classifier.h"
 #include "classify.h"
+#include "message.h"
 #include "report.h"
+#include "text.h"
 #include "top.h"
 
 /* Positional words before the images. */
@@ -15,7 +17,7 @@ struct prediction {
 	struct classify classify;
 	struct report report;
 	uint32_t top;		/* classes to print */
-	int status;		/* of the first image that failed */
+	int status;		/* the first that was not 0 */
 };
 
 static void print_top(const struct prediction *p, const float *output)
@@ -25,8 +27,9 @@ static void print_top(const struct prediction *p, const float *output)
 
 	top_choose(output, c->outputs, p->top, c->best);
 	for (i = 0; i < p->top; i++)
-		printf("%5.2f%%: %s\n", (double)output[c->best[i]] * 100.0,
-		       c->names.lines[c->best[i]]);
+		text_print(stdout, "%5.2f%%: %s\n",
+			   (double)output[c->best[i]] * 100.0,
+			   c->names.lines[c->best[i]]);
 }
 
 static int predict_image(struct prediction *p, const char *path)
@@ -46,13 +49,16 @@ static int predict_image(struct prediction *p, const char *path)
 	return 0;
 }
 
+static void note_status(struct prediction *p, int status)
+{
+	if (!p->status)
+		p->status = status;
+}
+
 /* An image that fails does not keep the others from being tried. */
 static void try_image(struct prediction *p, const char *path)
 {
-	int status = predict_image(p, path);
-
-	if (!p->status)
-		p->status = status;
+	note_status(p, predict_image(p, path));
 }
 
 static int predict_list(struct prediction *p, const char *path)
@@ -69,22 +75,41 @@ static int predict_list(struct prediction *p, const char *path)
 	return p->status;
 }
 
+/*
+ * A line of standard input without its end. False: there is no more, or what
+ * comes is no list of paths, which is no reason to fill the memory with it.
+ */
+static bool read_path(struct prediction *p, char path[PATH_MAX])
+{
+	size_t length = 0;
+	int c = 0;
+
+	while ((c = getchar()) != EOF && c != '\n') {
+		if (length == PATH_MAX - 1) {
+			note_status(p, message_refused("standard input: a line is longer than any path, %d bytes",
+						       PATH_MAX - 1));
+			return false;
+		}
+		path[length++] = (char)c;
+	}
+	path[length] = '\0';
+	path[strcspn(path, "\r")] = '\0';
+	return c != EOF || length;
+}
+
 static int predict_input(struct prediction *p)
 {
-	char *line = NULL;
-	size_t size = 0;
+	char path[PATH_MAX] = "";
 
 	for (;;) {
 		printf("Enter Image Path: ");
 		fflush(stdout);
-		if (getline(&line, &size, stdin) < 0)
+		if (!read_path(p, path))
 			break;
-		line[strcspn(line, "\r\n")] = '\0';
-		if (*line != '\0')
-			try_image(p, line);
+		if (*path != '\0')
+			try_image(p, path);
 	}
 	printf("\n");
-	free(line);
 	return p->status;
 }
 

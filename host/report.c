@@ -8,6 +8,7 @@
 #include "files.h"
 #include "message.h"
 #include "report.h"
+#include "text.h"
 
 /* ---- Result files ---- */
 
@@ -61,7 +62,7 @@ int report_open(struct report *report, const struct options *options,
 	if (!report->path)
 		return STATUS_FAILED;
 	open_file(report, strcmp(what, "train") ? "a" : "w");
-	printf("output file: %s\n", report->path);
+	text_print(stdout, "output file: %s\n", report->path);
 	return 0;
 }
 
@@ -84,12 +85,12 @@ void report_print(struct report *report, FILE *console, const char *format, ...)
 
 	fflush(stdout);
 	va_start(args, format);
-	vfprintf(console, format, args);
+	text_vprint(console, format, args);
 	va_end(args);
 	if (!report->file)
 		return;
 	va_start(args, format);
-	vfprintf(report->file, format, args);
+	text_vprint(report->file, format, args);
 	va_end(args);
 	fflush(report->file);
 }

@@ -7,6 +7,7 @@
 #include "message.h"
 #include "report.h"
 #include "run.h"
+#include "text.h"
 #include "weights.h"
 #include "workers.h"
 
@@ -65,8 +66,8 @@ static int load_weights(struct run *run)
 	if (!run->weights_path)
 		return 0;
 	fflush(stdout);
-	fprintf(stderr, "%s weights from %s...",
-		split ? "Separately loading" : "Loading", run->weights_path);
+	text_print(stderr, "%s weights from %s...",
+		   split ? "Separately loading" : "Loading", run->weights_path);
 	status = weights_load(&run->chain, run->weights_path,
 			      run->options->split, &run->seen);
 	fputs(status ? "\n" : "Done!\n", stderr);

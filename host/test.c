@@ -12,6 +12,7 @@
 #include "classifier.h"
 #include "classify.h"
 #include "message.h"
+#include "text.h"
 #include "top.h"
 
 static void print_heading(const struct classify *c)
@@ -20,7 +21,7 @@ static void print_heading(const struct classify *c)
 
 	printf("path");
 	for (i = 0; i < c->outputs; i++)
-		printf("\t%s", c->names.lines[i]);
+		text_print(stdout, "\t%s", c->names.lines[i]);
 	printf("\n");
 }
 
@@ -32,7 +33,7 @@ static int test_image(struct classify *c, const char *path)
 
 	if (status)
 		return status;
-	printf("%s", path);
+	text_print(stdout, "%s", path);
 	for (i = 0; i < c->outputs; i++)
 		printf("\t%g", (double)result.output[i]);
 	printf("\n");

@@ -15,6 +15,7 @@
 #include "message.h"
 #include "report.h"
 #include "run.h"
+#include "text.h"
 #include "weights.h"
 
 struct training {
@@ -506,7 +507,8 @@ int train_run(const struct options *options, struct tee *tee)
 	int status = 0;
 
 	/* As Darknet does: the network's name, and how many processors train. */
-	printf("%.*s\n1\n", length, name);
+	text_print(stdout, "%.*s\n", length, name);
+	printf("1\n");
 	status = run_open(&t.run, options, tee, true);
 	if (status)
 		return status;

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "message.h"
 #include "run.h"
+#include "text.h"
 #include "top.h"
 
 struct validation {
@@ -42,8 +43,9 @@ static void count(struct validation *v, uint32_t index, const float *output)
 		in_top |= v->best[i] == class;
 	v->right += v->best[0] == class;
 	v->in_top += in_top;
-	printf("%s, %u, %f, %f, \n", v->dataset.paths.lines[index], class,
-	       (double)output[0], outputs > 1 ? (double)output[1] : 0.0);
+	text_print(stdout, "%s, %u, %f, %f, \n",
+		   v->dataset.paths.lines[index], class, (double)output[0],
+		   outputs > 1 ? (double)output[1] : 0.0);
 	printf("%u: top 1: %f, top %u: %f\n", index, v->right / images, v->top,
 	       v->in_top / images);
 	tell_image(v, index, in_top);

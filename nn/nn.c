@@ -269,22 +269,17 @@ void nn_update(struct nn_net *net, const struct nn_update *update)
 	}
 }
 
-bool nn_loss(const struct nn_net *net, double *sum)
+uint32_t nn_loss(const struct nn_net *net, double *sum)
 {
-	double total = 0;
-	uint32_t owners = 0;
+	uint32_t reporting = 0;
 	uint32_t i = 0;
 
+	*sum = 0;
 	for (i = 0; i < net->n_layers; i++) {
-		if (!net->layers[i].owns_loss)
-			continue;
-		total += net->layers[i].loss;
-		owners++;
+		*sum += net->layers[i].loss;
+		reporting += net->layers[i].reports_loss;
 	}
-	if (owners == 0)
-		return false;
-	*sum = total / owners;
-	return true;
+	return reporting;
 }
 
 void nn_loss_reset(struct nn_net *net)

@@ -257,6 +257,13 @@ void nn_randomize(struct nn_net *net);
 /* Text for a status, for messages. */
 const char *nn_strerror(enum nn_status status);
 
+/*
+ * Does @layer, the layer @boundary or a later one, read over it: a source further
+ * back than the layer before it? Then nothing may be cut there. *source: that one.
+ */
+bool nn_reads_over(const struct nn_layer_spec *layer, uint32_t boundary,
+		   uint32_t *source);
+
 /* ---- Shapes: layer is an index within the segment, 0..n_layers-1 ---- */
 uint32_t nn_inputs(const struct nn_net *net);	/* floats per sample */
 uint32_t nn_outputs(const struct nn_net *net);	/* floats per sample */
@@ -335,11 +342,12 @@ const float *nn_input_delta(const struct nn_net *net);
 void nn_update(struct nn_net *net, const struct nn_update *update);
 
 /*
- * Loss since the last nn_loss_reset(): mean over the layers that own one of the
- * sum over samples; divide by the number of samples for the printed loss.
- * Return false (and leave *sum alone) when no layer of the segment owns a loss.
+ * Loss since the last nn_loss_reset(), summed over samples and layers: divide by
+ * the samples and by what is returned for the printed loss.
+ * Return how many layers that loss is the mean of. As in Darknet these are all
+ * cost and softmax layers, even a softmax with noloss, which adds nothing.
  */
-bool nn_loss(const struct nn_net *net, double *sum);
+uint32_t nn_loss(const struct nn_net *net, double *sum);
 void nn_loss_reset(struct nn_net *net);
 
 #endif /* NN_H */

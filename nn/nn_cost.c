@@ -20,6 +20,7 @@ static enum nn_status cost_layout(struct nn_layer *layer,
 		return NN_ERR_UNSUPPORTED;
 	layer->passes = true;
 	layer->owns_loss = true;
+	layer->reports_loss = true;
 	return nn_layout_shape(layer, layer->in);
 }
 

@@ -86,109 +86,124 @@ static bool is_short(const struct nn_room *room, const struct nn_plan *plan,
 	       || plan->work <= room->work / micro_batch;
 }
 
-/* The next smaller even part of @samples than @part, or 0. */
-static uint32_t smaller_part(uint32_t samples, uint32_t part)
+/* @samples divided into @parts: the largest of them. */
+static uint32_t part_of(uint32_t samples, uint32_t parts)
 {
-	uint32_t parts = 0;
-
-	if (part <= 1)
-		return 0;
-	/* the fewest parts with which each is below @part */
-	parts = (samples - 1) / (part - 1) + 1;
 	return (samples - 1) / parts + 1;
 }
 
-enum nn_status nn_fit_micro_batch(const struct nn_spec *spec,
-				  const struct nn_room *room,
-				  struct nn_plan *plan, uint32_t *micro_batch)
+/* Plan with the samples in @parts; *good: it fits, and its calls are short. */
+static enum nn_status try_parts(const struct nn_spec *spec,
+				const struct nn_room *room, uint32_t parts,
+				struct nn_plan *plan, bool *good)
 {
 	struct nn_spec tried = *spec;
 	enum nn_status status = NN_ERR_SPEC;
 
-	*micro_batch = 0;
-	for (tried.micro_batch = room->samples; tried.micro_batch > 0;
-	     tried.micro_batch = smaller_part(room->samples, tried.micro_batch)) {
-		status = nn_plan(&tried, plan, NULL);
-		/* A whole batch may be too large where a part is not. */
-		if (status != NN_OK && status != NN_ERR_SIZE)
-			return status;
-		if (status == NN_OK && fits(room, plan)
-		    && is_short(room, plan, tried.micro_batch)) {
-			*micro_batch = tried.micro_batch;
-			return NN_OK;
-		}
-		if (room->whole)
-			return status;
-	}
+	tried.micro_batch = part_of(room->samples, parts);
+	status = nn_plan(&tried, plan, NULL);
+	*good = status == NN_OK && fits(room, plan)
+		&& is_short(room, plan, tried.micro_batch);
 	return status;
 }
 
-bool nn_may_cut(const struct nn_layer_spec *layers, uint32_t n,
-		uint32_t boundary)
+/* By halving: a batch may have 2^31 samples, and as many parts. */
+enum nn_status nn_fit_micro_batch(const struct nn_spec *spec,
+				  const struct nn_room *room,
+				  struct nn_plan *plan, uint32_t *micro_batch)
 {
-	uint32_t layer = 0;
+	uint32_t too_few = 0;
+	uint32_t enough = room->whole ? 1 : room->samples;
+	struct nn_plan tried = { 0 };
+	enum nn_status status = NN_ERR_SPEC;
+	bool good = false;
+
+	*micro_batch = 0;
+	if (room->samples == 0)
+		return NN_ERR_SPEC;
+	status = try_parts(spec, room, enough, plan, &good);
+	if (!good)
+		return status;
+	while (enough - too_few > 1) {
+		uint32_t parts = too_few + (enough - too_few) / 2;
+
+		/* What is refused as a whole may do in parts. */
+		try_parts(spec, room, parts, &tried, &good);
+		if (good) {
+			enough = parts;
+			*plan = tried;
+		} else {
+			too_few = parts;
+		}
+	}
+	*micro_batch = part_of(room->samples, enough);
+	return NN_OK;
+}
+
+struct search {
+	const struct nn_spec *network;
+	const struct nn_shape *inputs;	/* of each layer */
+	const struct nn_room *room;
+	bool may_cut[NN_MAX_LAYERS + 1];	/* before this layer */
+};
+
+static bool may_cut(const struct nn_spec *network, uint32_t boundary)
+{
+	uint32_t source = 0;
 	uint32_t i = 0;
 
-	for (layer = boundary; layer < n; layer++)
-		for (i = 0; i < layers[layer].n_sources; i++)
-			if (layers[layer].sources[i] + 1u < boundary)
-				return false;
+	for (i = boundary; i < network->n_layers; i++)
+		if (nn_reads_over(&network->layers[i], boundary, &source))
+			return false;
 	return true;
 }
 
-/* Would the smallest micro-batch do? Most partitions fail this one plan. */
-static bool least_fits(const struct nn_spec *spec, const struct nn_room *room)
+static struct nn_spec narrow(const struct search *search, uint32_t first,
+			     uint32_t last)
 {
-	struct nn_spec least = *spec;
+	struct nn_spec spec = *search->network;
+
+	spec.width = search->inputs[first].width;
+	spec.height = search->inputs[first].height;
+	spec.channels = search->inputs[first].channels;
+	spec.first_layer = first;
+	spec.n_layers = last - first + 1;
+	spec.layers += first;
+	return spec;
+}
+
+/* With the smallest micro-batch. */
+static bool least_fits(const struct search *search, uint32_t first,
+		       uint32_t last)
+{
+	const struct nn_room *room = search->room;
+	struct nn_spec least = narrow(search, first, last);
 	struct nn_plan plan = { 0 };
 
 	least.micro_batch = room->whole ? room->samples : 1;
 	return nn_plan(&least, &plan, NULL) == NN_OK && fits(room, &plan);
 }
 
-static bool try_partition(const struct nn_spec *network,
-			  const struct nn_shape *inputs,
-			  const struct nn_room *room,
-			  struct nn_partition *partition)
+/*
+ * Take into @partition what ends with @last, fits, and has more than *@length
+ * layers. Where the shortest of those does not fit, longer ones do not either.
+ */
+static void lengthen(const struct search *search,
+		     const struct nn_choice *choice, uint32_t last,
+		     struct nn_partition *partition, uint32_t *length)
 {
-	struct nn_spec spec = *network;
-	const struct nn_shape *in = &inputs[partition->first];
-	struct nn_plan plan = { 0 };
+	uint32_t end = last + 1 > *length ? last + 1 - *length : 0;
+	uint32_t first = end <= choice->first_max ? end : choice->first_max + 1;
 
-	if (!nn_may_cut(network->layers, network->n_layers, partition->first)
-	    || !nn_may_cut(network->layers, network->n_layers,
-			   partition->last + 1))
-		return false;
-	spec.width = in->width;
-	spec.height = in->height;
-	spec.channels = in->channels;
-	spec.first_layer = partition->first;
-	spec.n_layers = partition->last - partition->first + 1;
-	spec.layers = network->layers + partition->first;
-	return least_fits(&spec, room)
-	       && nn_fit_micro_batch(&spec, room, &plan,
-				     &partition->micro_batch) == NN_OK
-	       && partition->micro_batch > 0;
-}
-
-/* Partitions of @length layers, from the last that the choice has. */
-static bool try_length(const struct nn_spec *network,
-		       const struct nn_shape *inputs, const struct nn_room *room,
-		       const struct nn_choice *choice, uint32_t length,
-		       struct nn_partition *partition)
-{
-	uint32_t end = 0;	/* last + 1 */
-
-	for (end = choice->last_max + 1; end > choice->last_min; end--) {
-		if (end < length || end - length < choice->first_min
-		    || end - length > choice->first_max)
+	while (first-- > choice->first_min) {
+		if (!search->may_cut[first])
 			continue;
-		partition->first = end - length;
-		partition->last = end - 1;
-		if (try_partition(network, inputs, room, partition))
-			return true;
+		if (!least_fits(search, first, last))
+			return;
+		partition->first = first;
+		partition->last = last;
+		*length = last - first + 1;
 	}
-	return false;
 }
 
 bool nn_fit_partition(const struct nn_spec *network,
@@ -196,10 +211,24 @@ bool nn_fit_partition(const struct nn_spec *network,
 		      const struct nn_choice *choice,
 		      struct nn_partition *partition)
 {
-	uint32_t length = choice->last_max + 1 - choice->first_min;
+	struct search search = {
+		.network = network, .inputs = inputs, .room = room,
+	};
+	struct nn_plan plan = { 0 };
+	struct nn_spec spec = { 0 };
+	uint32_t length = 0;
+	uint32_t i = 0;
 
-	for (; length > 0; length--)
-		if (try_length(network, inputs, room, choice, length, partition))
-			return true;
-	return false;
+	if (network->n_layers > NN_MAX_LAYERS)
+		return false;
+	for (i = 0; i <= network->n_layers; i++)
+		search.may_cut[i] = may_cut(network, i);
+	for (i = choice->last_max + 1; i-- > choice->last_min;)
+		if (search.may_cut[i + 1])
+			lengthen(&search, choice, i, partition, &length);
+	if (length == 0)
+		return false;
+	spec = narrow(&search, partition->first, partition->last);
+	return nn_fit_micro_batch(&spec, room, &plan, &partition->micro_batch)
+	       == NN_OK;
 }

@@ -65,7 +65,9 @@ struct nn_room {
 
 /*
  * The largest micro-batch with which @spec fits, of those that divide the
- * samples evenly: ceil(samples / parts) for parts = 1, 2, ...
+ * samples evenly: ceil(samples / parts) for parts = 1, 2, ... What is needed is
+ * taken to grow with the micro-batch, as it does but for a few bytes where
+ * shortcuts and routes are placed otherwise. No more than 33 plans are made.
  * @spec: its .micro_batch is ignored
  * @plan: with that micro-batch, or with the smallest there is if none fits
  * @micro_batch: it, or 0 if none fits
@@ -86,13 +88,10 @@ struct nn_partition {
 	uint32_t micro_batch;
 };
 
-/* May layers before @boundary be in another world? @layers: the network's @n. */
-bool nn_may_cut(const struct nn_layer_spec *layers, uint32_t n,
-		uint32_t boundary);
-
 /*
  * The partition with the most layers that fits; of several, the one that ends
- * last.
+ * last. A longer one with the same end is taken to need more, as above; so there
+ * are at most two plans for each layer, and those for the micro-batch.
  * @network: all layers, for .train, .input_delta and .keeps_input
  * @inputs: the input shape of each of them
  * Return false if none fits.

@@ -128,7 +128,8 @@ struct nn_layer {
 	uint32_t workspace_floats;
 	uint16_t last;		/* of its value: see struct nn_value */
 	bool passes;		/* its output is its input: no buffer */
-	bool owns_loss;
+	bool owns_loss;		/* compares with the truth */
+	bool reports_loss;	/* counts in the mean of the losses, be it as 0 */
 	float *output;		/* (micro_batch, outputs); NULL: the input's */
 	float *delta;		/* training: (micro_batch, outputs); NULL: passes */
 	float *unnormalized;	/* batch norm, training: (micro_batch, outputs) */

@@ -78,25 +78,39 @@ static void read_value(struct layout *layout, uint32_t value)
 	layout->values[layout->values[value].owner].last = now;
 }
 
+bool nn_reads_over(const struct nn_layer_spec *layer, uint32_t boundary,
+		   uint32_t *source)
+{
+	uint32_t i = 0;
+
+	for (i = 0; i < layer->n_sources; i++) {
+		*source = layer->sources[i];
+		if (*source + 1 < boundary)
+			return true;
+	}
+	return false;
+}
+
 /* Every source must come earlier in the network, and lie in the segment. */
 static enum nn_status read_sources(struct layout *layout,
 				   const struct nn_layer_spec *layer)
 {
 	uint32_t first = layout->spec->first_layer;
 	bool takes_sources = layer->kind == NN_SHORTCUT || layer->kind == NN_ROUTE;
+	uint32_t outside = 0;
 	uint32_t i = 0;
 
 	if (layer->n_sources > (takes_sources ? NN_MAX_SOURCES : 0))
 		return NN_ERR_SPEC;
-	if (nn_reads_previous(layer))
-		read_value(layout, layout->index);
-	for (i = 0; i < layer->n_sources; i++) {
+	for (i = 0; i < layer->n_sources; i++)
 		if (layer->sources[i] >= first + layout->index)
 			return NN_ERR_SPEC;
-		if (layer->sources[i] + 1u < first)
-			return NN_ERR_SOURCE;
+	if (nn_reads_over(layer, first, &outside))
+		return NN_ERR_SOURCE;
+	if (nn_reads_previous(layer))
+		read_value(layout, layout->index);
+	for (i = 0; i < layer->n_sources; i++)
 		read_value(layout, layer->sources[i] + 1u - first);
-	}
 	return NN_OK;
 }
 

@@ -20,6 +20,7 @@ static enum nn_status softmax_layout(struct nn_layer *layer,
 	    || !(layer->spec.temperature > 0))
 		return NN_ERR_SPEC;
 	layer->owns_loss = !layer->spec.noloss;
+	layer->reports_loss = true;
 	return nn_layout_shape(layer, layer->in);
 }
 

@@ -193,10 +193,11 @@ static void trace_loss(struct model *model, uint32_t samples)
 {
 	char line[LOSS_REPORT_LINE] = "";
 	double sum = 0;
+	uint32_t layers = nn_loss(model->net, &sum);
 
-	if (!nn_loss(model->net, &sum))
+	if (model->truths == 0)
 		return;
-	loss_report_add(&model->report, sum / samples, line);
+	loss_report_add(&model->report, sum / layers / samples, line);
 	model->host->trace(line);
 	nn_loss_reset(model->net);
 }

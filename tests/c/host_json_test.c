@@ -31,7 +31,10 @@ static void text_is_escaped(void **state)
 {
 	(void)state;
 	assert_string_equal(LINE(json_string("k\"", "a\"b\\c\n\x01\x1f\x7f/")),
-			    "\"k\\\"\":\"a\\\"b\\\\c\\u000a\\u0001\\u001f\x7f/\"");
+			    "\"k\\\"\":\"a\\\"b\\\\c\\u000a\\u0001\\u001f\\u007f/\"");
+	/* C1, which a terminal obeys as well */
+	assert_string_equal(LINE(json_string("k", "\xc2\x80\xc2\x9f\xc2\xa0")),
+			    "\"k\":\"\\u0080\\u009f\xc2\xa0\"");
 	assert_string_equal(LINE(json_string("k", NULL)), "\"k\":null");
 	assert_string_equal(LINE(json_string("k", "")), "\"k\":\"\"");
 }
@@ -40,7 +43,7 @@ static void text_is_escaped(void **state)
 static void text_is_utf8_or_replaced(void **state)
 {
 	static const char *const valid[] = {
-		"\xc2\x80",	    "\xdf\xbf",		"\xe0\xa0\x80",
+		"\xc2\xa0",	    "\xdf\xbf",		"\xe0\xa0\x80",
 		"\xed\x9f\xbf",	    "\xee\x80\x80",	"\xef\xbf\xbf",
 		"\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "\xe2\x82\xac",
 	};

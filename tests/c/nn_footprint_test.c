@@ -181,62 +181,216 @@ static void refusals_come_through(void **state)
 	assert_int_equal(micro_batch, 0);
 }
 
-/* By trying all, with the same rule: most layers, then the later end. */
-static struct nn_partition try_all(uint64_t model)
+/* ---- Searching for a partition ---- */
+
+/* nn_plan(), counted: what a search costs. */
+enum nn_status __real_nn_plan(const struct nn_spec *spec, struct nn_plan *plan,
+			      uint32_t *bad_layer);
+enum nn_status __wrap_nn_plan(const struct nn_spec *spec, struct nn_plan *plan,
+			      uint32_t *bad_layer);
+
+static unsigned int plans;
+
+enum nn_status __wrap_nn_plan(const struct nn_spec *spec, struct nn_plan *plan,
+			      uint32_t *bad_layer)
 {
-	struct nn_partition best = { 0 };
+	plans++;
+	return __real_nn_plan(spec, plan, bad_layer);
+}
+
+static void find_inputs(const struct nn_spec *network, struct nn_shape *inputs)
+{
+	struct segment segment = segment_open(network);
+	uint32_t i = 0;
+
+	for (i = 0; i < network->n_layers; i++)
+		inputs[i] = nn_layer_input(segment.net, i);
+	segment_close(&segment);
+}
+
+static bool may_start(const struct nn_spec *network, uint32_t first)
+{
+	uint32_t source = 0;
+	uint32_t i = 0;
+
+	for (i = first; i < network->n_layers; i++)
+		if (nn_reads_over(&network->layers[i], first, &source))
+			return false;
+	return true;
+}
+
+/* Bytes of layers first..last, computed sample by sample. */
+static uint64_t least_bytes(const struct nn_spec *network,
+			    const struct nn_shape *inputs, uint32_t first,
+			    uint32_t last)
+{
+	struct nn_spec spec = *network;
+
+	spec.width = inputs[first].width;
+	spec.height = inputs[first].height;
+	spec.channels = inputs[first].channels;
+	spec.first_layer = first;
+	spec.n_layers = last - first + 1;
+	spec.layers += first;
+	return model_bytes(&spec, 1);
+}
+
+/*
+ * By trying all, with the same rule: most layers, then the later end. Return how
+ * many layers; 0: nothing fits.
+ */
+static uint32_t try_all(const struct nn_spec *network,
+			const struct nn_shape *inputs, uint64_t model,
+			struct nn_partition *best)
+{
 	uint32_t most = 0;
 	uint32_t first = 0;
 	uint32_t last = 0;
 
-	for (first = 0; first < LENET_LAYERS; first++) {
-		for (last = first; last < LENET_LAYERS; last++) {
-			struct nn_spec spec = lenet_segment(first, last, 1, true);
-
-			spec.keeps_input = true;
-			if (model_bytes(&spec, 1) > model)
+	for (first = 0; first < network->n_layers; first++) {
+		for (last = first; last < network->n_layers; last++) {
+			if (!may_start(network, first)
+			    || !may_start(network, last + 1)
+			    || least_bytes(network, inputs, first, last) > model)
 				continue;
 			if (last - first + 1 < most
-			    || (last - first + 1 == most && last < best.last))
+			    || (last - first + 1 == most && last < best->last))
 				continue;
 			most = last - first + 1;
-			best = (struct nn_partition){ first, last, 0 };
+			*best = (struct nn_partition){ first, last, 0 };
 		}
 	}
-	return best;
+	return most;
+}
+
+static void search_finds_the_best(const struct nn_spec *network, uint64_t from,
+				  uint64_t to, uint64_t step)
+{
+	const struct nn_choice any = {
+		.first_max = network->n_layers - 1,
+		.last_max = network->n_layers - 1,
+	};
+	struct nn_shape inputs[16] = { 0 };
+	struct nn_room room = { .samples = 10 };
+	struct nn_partition found = { 0 };
+	struct nn_partition best = { 0 };
+
+	find_inputs(network, inputs);
+	for (room.model = from; room.model < to; room.model += step) {
+		found = best = (struct nn_partition){ 0 };
+		assert_int_equal(nn_fit_partition(network, inputs, &room, &any,
+						  &found),
+				 try_all(network, inputs, room.model, &best) > 0);
+		assert_int_equal(found.first, best.first);
+		assert_int_equal(found.last, best.last);
+	}
+	assert_int_equal(found.last - found.first, network->n_layers - 1);
+	assert_true(found.micro_batch >= 1);
+	room.model = 10;
+	assert_false(nn_fit_partition(network, inputs, &room, &any, &found));
 }
 
 static void the_largest_partition_is_found(void **state)
 {
-	const struct nn_choice any = {
-		.first_max = LENET_LAYERS - 1, .last_max = LENET_LAYERS - 1,
-	};
-	const struct nn_choice ends_at_3 = {
-		.first_max = 3, .last_min = 3, .last_max = 3,
-	};
 	struct nn_spec spec = whole_lenet();
-	struct segment segment = segment_open(&spec);
-	struct nn_shape inputs[LENET_LAYERS] = { 0 };
-	struct nn_room room = { .samples = 10 };
-	struct nn_partition found = { 0 };
-	struct nn_partition best = { 0 };
+
+	(void)state;
+	search_finds_the_best(&spec, 2000, 300000, 7000);
+	spec.train = false;
+	search_finds_the_best(&spec, 2000, 200000, 3000);
+}
+
+/* Blocks that a cut must spare, of different sizes: large ones in the middle. */
+static void the_largest_of_whole_blocks_is_found(void **state)
+{
+	const struct nn_layer_spec plain = {
+		.kind = NN_CONVOLUTIONAL, .activation = NN_LEAKY, .filters = 4,
+		.size = 3, .stride = 1, .padding = 1, .groups = 1,
+	};
+	const struct nn_layer_spec join = {
+		.kind = NN_SHORTCUT, .activation = NN_LINEAR, .n_sources = 1,
+		.alpha = 1, .beta = 1,
+	};
+	struct nn_layer_spec layers[12] = { 0 };
+	struct nn_spec spec = one_layer(layers, 6, 6, 4, 1);
 	uint32_t i = 0;
 
 	(void)state;
-	for (i = 0; i < LENET_LAYERS; i++)
-		inputs[i] = nn_layer_input(segment.net, i);
-	segment_close(&segment);
-	for (room.model = 2000; room.model < 100000; room.model += 7000) {
-		best = try_all(room.model);
-		assert_true(nn_fit_partition(&spec, inputs, &room, &any, &found));
-		assert_int_equal(found.first, best.first);
-		assert_int_equal(found.last, best.last);
-		assert_true(found.micro_batch >= 1);
+	for (i = 0; i < ARRAY_SIZE(layers); i++) {
+		layers[i] = i % 3 == 2 ? join : plain;
+		if (i % 3 == 2)
+			layers[i].sources[0] = (uint16_t)(i - 2);
+		if (i == 4)
+			layers[i].size = 5;
+		if (i == 4)
+			layers[i].padding = 2;
 	}
+	spec.first_layer = 0;
+	spec.n_layers = ARRAY_SIZE(layers);
+	spec.keeps_input = true;
+	search_finds_the_best(&spec, 1000, 120000, 1500);
+	spec.train = false;
+	search_finds_the_best(&spec, 1000, 60000, 700);
+}
+
+static void only_what_may_be_chosen_is(void **state)
+{
+	const struct nn_choice ends_at_3 = {
+		.first_max = 3, .last_min = 3, .last_max = 3,
+	};
+	const struct nn_choice starts_at_5 = {
+		.first_min = 5, .first_max = 5, .last_min = 5,
+		.last_max = LENET_LAYERS - 1,
+	};
+	struct nn_spec spec = whole_lenet();
+	struct nn_shape inputs[LENET_LAYERS] = { 0 };
+	struct nn_room room = { .samples = 10, .model = UINT64_MAX };
+	struct nn_partition found = { 0 };
+
+	(void)state;
+	find_inputs(&spec, inputs);
 	assert_true(nn_fit_partition(&spec, inputs, &room, &ends_at_3, &found));
+	assert_int_equal(found.first, 0);
 	assert_int_equal(found.last, 3);
-	room.model = 10;
-	assert_false(nn_fit_partition(&spec, inputs, &room, &any, &found));
+	assert_int_equal(found.micro_batch, 10);
+	assert_true(nn_fit_partition(&spec, inputs, &room, &starts_at_5, &found));
+	assert_int_equal(found.first, 5);
+	assert_int_equal(found.last, LENET_LAYERS - 1);
+	/* a shorter one would end later, but starts elsewhere */
+	room.model = least_bytes(&spec, inputs, 5, 7);
+	assert_true(nn_fit_partition(&spec, inputs, &room, &starts_at_5, &found));
+	assert_int_equal(found.first, 5);
+	assert_int_equal(found.last, 7);
+}
+
+/* A hostile cfg: as many layers and samples as can be, whatever the room. */
+static void the_largest_search_is_short(void **state)
+{
+	static struct nn_layer_spec layers[NN_MAX_LAYERS];
+	static struct nn_shape inputs[NN_MAX_LAYERS];
+	const struct nn_choice any = {
+		.first_max = NN_MAX_LAYERS - 1, .last_max = NN_MAX_LAYERS - 1,
+	};
+	struct nn_spec spec = one_layer(layers, 1, 1, 10, 1);
+	struct nn_room room = { .samples = INT32_MAX };
+	struct nn_partition found = { 0 };
+	uint32_t i = 0;
+
+	(void)state;
+	for (i = 0; i < NN_MAX_LAYERS; i++) {
+		inputs[i] = (struct nn_shape){ 1, 1, 10 };
+		layers[i] = (struct nn_layer_spec){
+			.kind = NN_CONNECTED, .outputs = 10,
+		};
+	}
+	spec.first_layer = 0;
+	spec.n_layers = NN_MAX_LAYERS;
+	for (room.model = 100; room.model < UINT64_C(1) << 40; room.model *= 7) {
+		plans = 0;
+		nn_fit_partition(&spec, inputs, &room, &any, &found);
+		assert_in_range(plans, 1, 2 * NN_MAX_LAYERS + 33);
+	}
+	assert_int_equal(found.last - found.first, NN_MAX_LAYERS - 1);
 }
 
 int main(void)
@@ -251,6 +405,9 @@ int main(void)
 		cmocka_unit_test(batch_normalization_is_not_divided),
 		cmocka_unit_test(refusals_come_through),
 		cmocka_unit_test(the_largest_partition_is_found),
+		cmocka_unit_test(the_largest_of_whole_blocks_is_found),
+		cmocka_unit_test(only_what_may_be_chosen_is),
+		cmocka_unit_test(the_largest_search_is_short),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -263,7 +263,7 @@ static void train(struct run *run)
 	fuzz_check(!memcmp(input, run->samples,
 			   (size_t)step.count * run->plan->inputs * sizeof(*input)));
 	nn_update(run->net, &update);
-	fuzz_check(nn_loss(run->net, &sum) == (run->plan->truths > 0));
+	fuzz_check(nn_loss(run->net, &sum) > 0 || run->plan->truths == 0);
 	nn_loss_reset(run->net);
 }
 

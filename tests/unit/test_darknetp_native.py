@@ -345,6 +345,47 @@ def test_without_a_place_for_results_training_goes_on(work: Workspace) -> None:
     assert result.err.count("results are printed only") == 1
 
 
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\x7f\x9b"  # escape sequences, C0, DEL and C1
+TAMED = "?[2J?]0;owned????"
+
+
+def test_control_characters_of_files_do_not_reach_the_terminal(
+    work: Workspace, weights: Path
+) -> None:
+    """Names, paths, lists and cfg text, in the tables, the messages and the result file."""
+    image = work.images[0].rename(work.images[0].with_name(f"{HOSTILE}_c0.png"))
+    work.write("names.list", "".join(f"name {HOSTILE}{i}\n" for i in range(CLASSES)))
+    work.write("train.list", f"{image}\n")
+    work.write("test.list", f"{image}\n/missing{HOSTILE}\n")
+    cfg = work.write(f"cfg/tiny{HOSTILE}.cfg", NET + LAYERS.replace("groups=1", f"{HOSTILE}=1"))
+    copy = weights.rename(weights.with_name(f"{HOSTILE}.weights"))
+    words = [work.data, cfg, copy]
+    results = [
+        work.run("classifier", "predict", *words, image, f"/missing{HOSTILE}"),
+        work.run("classifier", "test", *words),
+        work.run("classifier", "valid", *words),
+        work.run("classifier", "train", *words, "-iterations", "1"),
+        work.run("classifier", HOSTILE),
+        work.run(HOSTILE),
+    ]
+    said = "".join(result.out + result.err for result in results)
+    said += "".join(path.read_text() for path in (work.root / "results").iterdir())
+    assert not re.search(r"[^\n\t -~\xa0-\U0010ffff]", said)
+    for text in [
+        f"%: name {TAMED}",
+        f"\tname {TAMED}",
+        f"images/{TAMED}_c0.png: Predicted in",
+        f"images/{TAMED}_c0.png, 0, ",
+        f"images/{TAMED}_c0.png\t",
+        f"Loading weights from {work.root}/deep/backup/{TAMED}.weights",
+        f"\ntiny{TAMED}\n1\n",
+        f"Unused field: '{TAMED} = 1'",
+        f"Couldn't open file: /missing{TAMED}",
+        f"Not an option: {TAMED}",
+    ]:
+        assert text in said
+
+
 # ---- Predicting ----
 
 
@@ -389,6 +430,18 @@ def test_images_are_asked_for(work: Workspace, weights: Path) -> None:
     assert len(result.top) == 2 * 3
     assert "Couldn't open file: /missing.png" in result.err
     assert result.status == 1
+
+
+def test_what_is_no_list_of_paths_is_not_read_for_ever(work: Workspace, weights: Path) -> None:
+    longest = "/" + "x" * 4094
+    result = work.predict(
+        weights, stdin=f"{work.images[0]}\r\n{longest}\n{longest}x\n{work.images[1]}\n"
+    )
+    refused(result, "standard input: a line is longer than any path, 4095 bytes", status=1)
+    assert len(result.top) == 3
+    assert result.err.count("(File name too long)") == 1
+    refused(work.predict(weights, stdin="x" * 100_000), "a line is longer than any path")
+    assert len(work.predict(weights, stdin=str(work.images[0])).top) == 3
 
 
 def test_a_list_of_images_is_predicted_without_those_that_are_missing(
