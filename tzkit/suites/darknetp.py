@@ -120,8 +120,9 @@ def run_train(
     """Train from scratch, or ``tune``: go on with the data set's weights and their schedule.
 
     ``batch`` replaces the data set's own for short trainings, ``threads`` are those of the normal
-    world (all there are); ``on_iteration`` is told how many iterations have ended. With the data set's ``short_cfg`` nothing is asked for that upstream does
-    not know: iterations and batch are those of that file, and the seed is the program's own.
+    world (all there are); ``on_iteration`` is told how many iterations have ended. With the data
+    set's ``short_cfg`` nothing is asked for that upstream does not know: iterations and batch are
+    those of that file, and the seed is the program's own.
     """
     words = ["classifier", "train", *_flags(partition)]
     if dataset.short_cfg is None:
