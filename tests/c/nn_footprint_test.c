@@ -320,11 +320,9 @@ static void the_largest_of_whole_blocks_is_found(void **state)
 		layers[i] = i % 3 == 2 ? join : plain;
 		if (i % 3 == 2)
 			layers[i].sources[0] = (uint16_t)(i - 2);
-		if (i == 4)
-			layers[i].size = 5;
-		if (i == 4)
-			layers[i].padding = 2;
 	}
+	layers[4].size = 5;
+	layers[4].padding = 2;
 	spec.first_layer = 0;
 	spec.n_layers = ARRAY_SIZE(layers);
 	spec.keeps_input = true;
