@@ -224,15 +224,9 @@ static uint64_t least_bytes(const struct nn_spec *network,
 			    const struct nn_shape *inputs, uint32_t first,
 			    uint32_t last)
 {
-	struct nn_spec spec = *network;
+	struct nn_spec part = nn_part(network, inputs, first, last);
 
-	spec.width = inputs[first].width;
-	spec.height = inputs[first].height;
-	spec.channels = inputs[first].channels;
-	spec.first_layer = first;
-	spec.n_layers = last - first + 1;
-	spec.layers += first;
-	return model_bytes(&spec, 1);
+	return model_bytes(&part, 1);
 }
 
 /*
