@@ -69,69 +69,93 @@ augmentation_draw(struct nn_random *random,
 
 /* ---- Geometry ---- */
 
-static float pixel_or_black(const struct image *image, float x, float y,
-			    uint32_t channel)
+/* One of the four pixels that a point lies between. */
+struct corner {
+	float weight;
+	uint32_t x, y;
+	bool black;		/* outside of the picture */
+};
+
+static struct corner corner_at(const struct image *image, float x, float y,
+			       float weight)
 {
 	if (x < 0.0f || y < 0.0f || x >= (float)image->width ||
 	    y >= (float)image->height)
-		return 0.0f;
-	return image_pixel(image, (uint32_t)x, (uint32_t)y, channel);
+		return (struct corner){ .weight = weight, .black = true };
+	return (struct corner){
+		.weight = weight,
+		.x = (uint32_t)x,
+		.y = (uint32_t)y,
+	};
 }
 
-/* Bilinear; not a number counts as outside. */
-static float sample(const struct image *image, float x, float y,
-		    uint32_t channel)
+static float corner_value(const struct corner *corner, const struct image *image,
+			  uint32_t channel)
+{
+	if (corner->black)
+		return 0.0f;
+	return corner->weight * image_pixel(image, corner->x, corner->y, channel);
+}
+
+/*
+ * The picture at a point, bilinear, one float per plane of @area; not a number
+ * counts as outside.
+ */
+static void sample(const struct image *image, float x, float y, size_t area,
+		   float *out)
 {
 	float left = floorf(x);
 	float top = floorf(y);
 	float right_part = x - left;
 	float lower_part = y - top;
+	struct corner corners[4];
+	uint32_t channel = 0;
 
 	if (!(x > -1.0f && y > -1.0f && x < (float)image->width &&
-	      y < (float)image->height))
-		return 0.0f;
-	return (1.0f - lower_part) * (1.0f - right_part) *
-		       pixel_or_black(image, left, top, channel) +
-	       lower_part * (1.0f - right_part) *
-		       pixel_or_black(image, left, top + 1.0f, channel) +
-	       (1.0f - lower_part) * right_part *
-		       pixel_or_black(image, left + 1.0f, top, channel) +
-	       lower_part * right_part *
-		       pixel_or_black(image, left + 1.0f, top + 1.0f, channel);
-}
-
-static void crop_line(const struct augmentation *a, const struct image *image,
-		      struct nn_shape shape, uint32_t y, uint32_t channel,
-		      float *line)
-{
-	float cosine = cosf(a->radians);
-	float sine = sinf(a->radians);
-	float v = ((float)y - (float)shape.height / 2.0f + a->dy) / a->scale;
-	uint32_t x = 0;
-
-	for (x = 0; x < shape.width; x++) {
-		float u = ((float)x - (float)shape.width / 2.0f + a->dx) /
-			  a->scale * a->aspect;
-		uint32_t at = a->mirror ? shape.width - 1 - x : x;
-
-		line[at] = sample(image,
-				  cosine * u - sine * v +
-					  (float)image->width / 2.0f,
-				  sine * u + cosine * v +
-					  (float)image->height / 2.0f,
-				  channel);
+	      y < (float)image->height)) {
+		for (channel = 0; channel < image->channels; channel++)
+			out[channel * area] = 0.0f;
+		return;
 	}
+	corners[0] = corner_at(image, left, top,
+			       (1.0f - lower_part) * (1.0f - right_part));
+	corners[1] = corner_at(image, left, top + 1.0f,
+			       lower_part * (1.0f - right_part));
+	corners[2] = corner_at(image, left + 1.0f, top,
+			       (1.0f - lower_part) * right_part);
+	corners[3] = corner_at(image, left + 1.0f, top + 1.0f,
+			       lower_part * right_part);
+	for (channel = 0; channel < image->channels; channel++)
+		out[channel * area] = corner_value(&corners[0], image, channel) +
+				      corner_value(&corners[1], image, channel) +
+				      corner_value(&corners[2], image, channel) +
+				      corner_value(&corners[3], image, channel);
 }
 
 static void crop(const struct augmentation *a, const struct image *image,
 		 struct nn_shape shape, float *out)
 {
-	uint32_t channel = 0;
+	size_t area = (size_t)shape.width * shape.height;
+	float cosine = cosf(a->radians);
+	float sine = sinf(a->radians);
 	uint32_t y = 0;
+	uint32_t x = 0;
 
-	for (channel = 0; channel < image->channels; channel++)
-		for (y = 0; y < shape.height; y++, out += shape.width)
-			crop_line(a, image, shape, y, channel, out);
+	for (y = 0; y < shape.height; y++, out += shape.width) {
+		float v = ((float)y - (float)shape.height / 2.0f + a->dy) /
+			  a->scale;
+
+		for (x = 0; x < shape.width; x++) {
+			float u = ((float)x - (float)shape.width / 2.0f + a->dx) /
+				  a->scale * a->aspect;
+			uint32_t at = a->mirror ? shape.width - 1 - x : x;
+
+			sample(image,
+			       cosine * u - sine * v + (float)image->width / 2.0f,
+			       sine * u + cosine * v + (float)image->height / 2.0f,
+			       area, out + at);
+		}
+	}
 }
 
 /* ---- Colour ---- */

@@ -125,7 +125,8 @@ static int build_segments(struct chain *chain, struct segment_build *build,
 
 int chain_build(struct chain *chain, const struct network *network,
 		const struct partition *partition, struct tee *tee,
-		const struct seed *seed, bool train)
+		const struct seed *seed, const struct nn_workers *workers,
+		bool train)
 {
 	struct segment_build build = {
 		.network = network,
@@ -133,6 +134,7 @@ int chain_build(struct chain *chain, const struct network *network,
 		.micro_batch = train ? network->batch / network->subdivisions :
 				       1,
 		.train = train,
+		.workers = workers,
 	};
 	int status = 0;
 

@@ -28,11 +28,13 @@ struct chain {
  * micro-batch is a whole subdivision of the batch (predicting: one image), or
  * the largest even part of it with which the secure part fits its memory.
  * Weights are random (training) or zero. On success the caller ends with
- * chain_free(); network, partition and tee must outlive the chain.
+ * chain_free(); network, partition, tee and workers must outlive the chain.
+ * @workers: share the normal world's work
  */
 int chain_build(struct chain *chain, const struct network *network,
 		const struct partition *partition, struct tee *tee,
-		const struct seed *seed, bool train);
+		const struct seed *seed, const struct nn_workers *workers,
+		bool train);
 void chain_free(struct chain *chain);
 
 /* Run one sample; *output (outputs of the network) is good until the next. */

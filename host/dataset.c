@@ -89,6 +89,7 @@ int dataset_open(struct dataset *dataset, const char *path,
 	*dataset = (struct dataset){
 		.n_classes = data->classes,
 		.channels = channels,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.room = KEEP_TOTAL,
 	};
 	status = list_read(&dataset->paths, path);
@@ -115,26 +116,40 @@ void dataset_close(struct dataset *dataset)
 
 int dataset_image(struct dataset *dataset, uint32_t index, struct image *image)
 {
+	pthread_mutex_lock(&dataset->lock);
 	*image = dataset->kept[index];
+	pthread_mutex_unlock(&dataset->lock);
 	if (image->pixels)
 		return 0;
 	return image_read(image, dataset->paths.lines[index],
 			  dataset->channels);
 }
 
-void dataset_return(struct dataset *dataset, uint32_t index,
-		    struct image *image)
+/* False if it is not worth it, or if another thread has decoded it, too. */
+static bool keep(struct dataset *dataset, uint32_t index,
+		 const struct image *image)
 {
 	size_t size = image_size(image);
 
-	if (dataset->kept[index].pixels)
-		return;
-	if (size > KEEP_IMAGE || size > dataset->room) {
-		image_free(image);
-		return;
-	}
+	if (dataset->kept[index].pixels || size > KEEP_IMAGE ||
+	    size > dataset->room)
+		return false;
 	dataset->room -= size;
 	dataset->kept[index] = *image;
+	return true;
+}
+
+void dataset_return(struct dataset *dataset, uint32_t index,
+		    struct image *image)
+{
+	bool kept = false;
+
+	pthread_mutex_lock(&dataset->lock);
+	kept = image->pixels == dataset->kept[index].pixels ||
+	       keep(dataset, index, image);
+	pthread_mutex_unlock(&dataset->lock);
+	if (!kept)
+		image_free(image);
 }
 
 static void start_stream(struct nn_random *random, const struct seed *seed,

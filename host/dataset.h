@@ -6,6 +6,7 @@
 #ifndef DATASET_H
 #define DATASET_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct dataset {
 	uint32_t *classes;	/* one per path */
 	uint32_t n_classes;
 	uint32_t channels;	/* that images are decoded to */
+	pthread_mutex_t lock;	/* of the next two; images are decoded without */
 	struct image *kept;	/* one per path; without pixels: not decoded yet */
 	size_t room;		/* bytes left for decoded images */
 };
@@ -39,19 +41,19 @@ void dataset_close(struct dataset *dataset);
 uint32_t dataset_class_of(const char *path, const struct list *labels);
 
 /*
- * Borrow the decoded image @index until the next call; small ones are decoded
- * once and kept.
+ * Borrow the decoded image @index until dataset_return(); small ones are decoded
+ * once and kept. Threads may do so at the same time.
  */
 int dataset_image(struct dataset *dataset, uint32_t index,
 		  struct image *image);
 
-/* Give back an image; it may have been kept. */
+/* Give back an image; it may be kept. */
 void dataset_return(struct dataset *dataset, uint32_t index,
 		    struct image *image);
 
 /*
  * Draw training sample @sample of batch @iteration: any image, varied as the
- * network asks.
+ * network asks. Threads may draw at the same time.
  * @input: inputs of the network; @truth: n_classes floats, 1 for the class
  */
 int dataset_draw(struct dataset *dataset, const struct network *network,

@@ -5,6 +5,7 @@
 #include "message.h"
 #include "number.h"
 #include "options.h"
+#include "workers.h"
 
 #define RESULTS_DIRECTORY "/media/results"
 #define CHECKPOINT_EVERY 1000
@@ -14,6 +15,7 @@ enum flag_kind {
 	FLAG_SPLIT,
 	FLAG_SEED,
 	FLAG_ITERATIONS,
+	FLAG_THREADS,
 	FLAG_TEXT,		/* a const char * */
 	FLAG_CLEAR,
 	FLAG_NO_EFFECT,		/* alone, about GPUs */
@@ -39,6 +41,7 @@ static const struct flag flags[] = {
 	{ "-ss", FLAG_SPLIT, 0 },
 	{ "-seed", FLAG_SEED, 0 },
 	{ "-iterations", FLAG_ITERATIONS, 0 },
+	{ "-threads", FLAG_THREADS, 0 },
 	{ "-results", FLAG_TEXT, offsetof(struct options, results) },
 	{ "-list", FLAG_TEXT, offsetof(struct options, list) },
 	{ "-json", FLAG_TEXT, offsetof(struct options, json) },
@@ -119,6 +122,19 @@ static int set_iterations(struct options *options, const struct flag *flag,
 	return status;
 }
 
+static int set_threads(struct options *options, const struct flag *flag,
+		       const char *text)
+{
+	uint64_t value = 0;
+	int status = number_of(flag, text, NN_MAX_WORKERS, &value);
+
+	if (!status && !value)
+		status = message_refused("-threads 0: at least 1 is needed");
+	if (!status)
+		options->threads = (uint32_t)value;
+	return status;
+}
+
 static void set_text(struct options *options, const struct flag *flag,
 		     const char *text)
 {
@@ -141,6 +157,8 @@ static int set_flag(struct options *options, const struct flag *flag,
 		return set_seed(options, flag, text);
 	case FLAG_ITERATIONS:
 		return set_iterations(options, flag, text);
+	case FLAG_THREADS:
+		return set_threads(options, flag, text);
 	case FLAG_TEXT:
 		set_text(options, flag, text);
 		return 0;
@@ -188,6 +206,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		.pp_start_f = OPTIONS_UNSET,
 		.pp_f_only = OPTIONS_UNSET,
 		.pp_end = OPTIONS_UNSET,
+		.threads = workers_default(),
 		.checkpoint = CHECKPOINT_EVERY,
 		.results = RESULTS_DIRECTORY,
 		.program = argc ? argv[0] : "darknetp",

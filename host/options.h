@@ -31,6 +31,7 @@ struct options {
 	bool seeded;
 	uint64_t seed;
 	uint64_t iterations;	/* stop after so many batches; 0: no limit */
+	uint32_t threads;	/* of the normal world, 1..NN_MAX_WORKERS */
 	uint32_t checkpoint;	/* batches between two checkpoints; 0: none */
 	const char *results;	/* directory of the result files */
 	const char *list;	/* predict: file with paths of images, or NULL */

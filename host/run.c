@@ -9,6 +9,7 @@
 #include "run.h"
 #include "text.h"
 #include "weights.h"
+#include "workers.h"
 
 uint32_t run_outputs(const struct run *run)
 {
@@ -135,8 +136,11 @@ static int prepare(struct run *run, struct tee *tee, bool train)
 	if (status)
 		return status;
 	report_layers(&run->network, &run->partition);
+	status = workers_start(&run->workers, run->options->threads);
+	if (status)
+		return status;
 	return chain_build(&run->chain, &run->network, &run->partition, tee,
-			   &run->seed, train);
+			   &run->seed, workers_for_nn(run->workers), train);
 }
 
 static void tell_partition(const struct run *run)
@@ -241,6 +245,7 @@ int run_open(struct run *run, const struct options *options, struct tee *tee,
 void run_close(struct run *run)
 {
 	chain_free(&run->chain);
+	workers_stop(run->workers);
 	network_free(&run->network);
 	data_free(&run->data);
 }

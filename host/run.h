@@ -19,6 +19,7 @@
 #include "seed.h"
 #include "state.h"
 #include "tee.h"
+#include "workers.h"
 
 /* Positional words. */
 enum {
@@ -39,6 +40,7 @@ struct run {
 	bool resumed;			/* training goes on from a checkpoint */
 	struct state state;		/* its state */
 	struct seed seed;
+	struct workers *workers;
 	struct chain chain;
 	uint64_t seen;			/* images the weights were trained on */
 };

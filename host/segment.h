@@ -79,6 +79,7 @@ struct segment_build {
 	const struct seed *seed;
 	uint32_t micro_batch;		/* most samples in a step */
 	bool train;
+	const struct nn_workers *workers;	/* of the normal world */
 };
 
 /*

@@ -134,6 +134,7 @@ int segment_build_normal(struct segment *segment,
 	spec.micro_batch = build->micro_batch;
 	spec.train = build->train;
 	spec.input_delta = segment->passes_back;
+	spec.workers = build->workers;
 	memcpy(spec.seed, build->seed->words, sizeof(spec.seed));
 	segment->world = &normal_world;
 	status = make_arena(segment, build->network, &spec);

@@ -67,19 +67,39 @@ static float rate_now(const struct training *t)
 			     &t->run.seed);
 }
 
-static int draw_batch(struct training *t, uint64_t iteration)
+/* A batch being drawn by several threads. */
+struct drawing {
+	struct training *t;
+	uint64_t iteration;
+	_Atomic int status;	/* of the last one that failed */
+};
+
+static void draw_sample(void *argument, uint32_t sample, uint32_t worker)
 {
+	struct drawing *drawing = argument;
+	struct training *t = drawing->t;
 	const struct network *network = &t->run.network;
 	size_t inputs = network_floats(network->layers[0].input);
-	uint32_t i = 0;
 	int status = 0;
 
-	for (i = 0; i < network->batch && !status; i++)
-		status = dataset_draw(&t->dataset, network, &t->run.seed,
-				      iteration, i, t->inputs + i * inputs,
-				      t->truths +
-					      (size_t)i * t->dataset.n_classes);
-	return status;
+	(void)worker;
+	if (drawing->status)
+		return;
+	status = dataset_draw(&t->dataset, network, &t->run.seed,
+			      drawing->iteration, sample,
+			      t->inputs + sample * inputs,
+			      t->truths + (size_t)sample * t->dataset.n_classes);
+	if (status)
+		drawing->status = status;
+}
+
+static int draw_batch(struct training *t, uint64_t iteration)
+{
+	struct drawing drawing = { .t = t, .iteration = iteration };
+
+	workers_run(t->run.workers, draw_sample, &drawing,
+		    t->run.network.batch);
+	return drawing.status;
 }
 
 /* What follows samples @first..@first + count - 1 of the batch. */

@@ -168,6 +168,7 @@ void nn_forward(struct nn_net *net, const struct nn_step *step,
 		.step = step,
 		.truth = truth,
 		.workspace = net->workspace,
+		.workers = net->workers,
 	};
 	struct nn_layer *layer = NULL;
 	uint32_t i = 0;
@@ -215,6 +216,7 @@ void nn_backward(struct nn_net *net, const struct nn_step *step,
 		.step = step,
 		.truth = truth,
 		.workspace = net->workspace,
+		.workers = net->workers,
 	};
 	struct nn_layer *layer = NULL;
 	uint32_t i = 0;

@@ -40,6 +40,7 @@
 #define NN_MAX_LAYERS		256	/* of a segment */
 #define NN_MAX_NETWORK		65535	/* layers of the whole network */
 #define NN_MAX_SOURCES		8	/* layers that one layer reads */
+#define NN_MAX_WORKERS		64	/* threads that share the work */
 #define NN_MAX_TENSOR_FLOATS	(UINT32_C(1) << 28)	/* floats in one tensor */
 #define NN_ARENA_ALIGNMENT	16			/* bytes */
 #define NN_SEED_WORDS		8			/* a ChaCha20 key */
@@ -117,6 +118,24 @@ struct nn_layer_spec {
 	float beta;			/* shortcut: factor on the source */
 };
 
+/* Work that can be done in parts, in any order and at the same time. */
+typedef void nn_job(void *argument, uint32_t part, uint32_t worker);
+
+/*
+ * Threads that share the work on a segment. They belong to the caller: nn/ knows
+ * none. What one computes does not depend on how many there are, nor on which
+ * does what: every sum is made by one of them, in the same order.
+ */
+struct nn_workers {
+	uint32_t count;		/* 1..NN_MAX_WORKERS */
+	void *context;		/* of run() */
+	/*
+	 * Call @job once for each of parts 0..@parts-1; no two calls at the
+	 * same time have the same worker, 0..count-1. Return when all have.
+	 */
+	void (*run)(void *context, nn_job *job, void *argument, uint32_t parts);
+};
+
 struct nn_spec {
 	uint32_t width, height, channels;	/* of one input sample */
 	uint32_t first_layer;	/* index in the whole network of layers[0] */
@@ -134,6 +153,9 @@ struct nn_spec {
 					 * high half, zeros
 					 */
 	const struct nn_layer_spec *layers;	/* copied by nn_init() */
+	const struct nn_workers *workers;	/* NULL: the caller alone; must
+						 * outlive the segment
+						 */
 };
 
 /*
@@ -148,7 +170,9 @@ struct nn_plan {
 				 * a time; input and truth where kept
 				 */
 	uint64_t deltas;	/* of the outputs: training only, one shared region */
-	uint64_t workspace;	/* convolution columns: the largest of the layers' */
+	uint64_t workspace;	/* convolution columns: the largest of the layers',
+				 * for each worker
+				 */
 	uint64_t bookkeeping;	/* layer structures */
 	uint64_t total;		/* sum of the above: what nn_init() needs */
 	uint64_t work;		/* multiplications for one sample, there and back */

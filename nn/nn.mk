@@ -21,6 +21,7 @@ NN_SOURCES := \
 	nn_plan.c \
 	nn_random.c \
 	nn_route.c \
+	nn_share.c \
 	nn_shortcut.c \
 	nn_softmax.c
 

@@ -196,23 +196,36 @@ static enum nn_status activation_layout(struct nn_layer *layer,
 	return nn_layout_shape(layer, layer->in);
 }
 
+static void forward_samples(struct nn_layer *layer, const struct nn_call *call,
+			    size_t first, size_t end)
+{
+	size_t n = (end - first) * layer->inputs;
+	float *output = layer->output + first * layer->inputs;
+
+	memcpy(output, call->input + first * layer->inputs, n * sizeof(float));
+	nn_activate(layer->spec.activation, output, n);
+}
+
 static void activation_forward(struct nn_layer *layer, const struct nn_call *call)
 {
-	size_t n = (size_t)call->step->count * layer->inputs;
+	nn_share_samples(layer, call, layer->inputs, forward_samples);
+}
 
-	memcpy(layer->output, call->input, n * sizeof(float));
-	nn_activate(layer->spec.activation, layer->output, n);
+static void backward_samples(struct nn_layer *layer, const struct nn_call *call,
+			     size_t first, size_t end)
+{
+	size_t at = first * layer->inputs;
+	size_t n = (end - first) * layer->inputs;
+
+	nn_activation_gradient(layer->spec.activation, layer->output + at,
+			       call->delta + at, n);
+	nn_add(call->input_delta + at, call->delta + at, n);
 }
 
 static void activation_backward(struct nn_layer *layer, const struct nn_call *call)
 {
-	size_t n = (size_t)call->step->count * layer->inputs;
-
-	if (!call->input_delta)
-		return;
-	nn_activation_gradient(layer->spec.activation, layer->output,
-			       call->delta, n);
-	nn_add_scaled(call->input_delta, call->delta, 1, n);
+	if (call->input_delta)
+		nn_share_samples(layer, call, layer->inputs, backward_samples);
 }
 
 const struct nn_layer_ops nn_activation_ops = {

@@ -51,69 +51,84 @@ static void channel_statistics(const struct nn_layer *layer, size_t channel,
 	*variance = n > 1 ? (float)(squares / (double)(n - 1)) : 0;
 }
 
-static void batch_statistics(struct nn_layer *layer, size_t count)
+static void take_statistics(struct nn_layer *layer, size_t c, size_t count)
 {
 	float *rolling_mean = layer->parameter[NN_ROLLING_MEAN].value;
 	float *rolling_variance = layer->parameter[NN_ROLLING_VARIANCE].value;
-	size_t c = 0;
 
-	for (c = 0; c < channels(layer); c++) {
-		channel_statistics(layer, c, count, &layer->mean[c],
-				   &layer->variance[c]);
-		rolling_mean[c] = ROLLING_KEEP * rolling_mean[c]
-				  + (1 - ROLLING_KEEP) * layer->mean[c];
-		rolling_variance[c] = ROLLING_KEEP * rolling_variance[c]
-				      + (1 - ROLLING_KEEP) * layer->variance[c];
-	}
+	channel_statistics(layer, c, count, &layer->mean[c], &layer->variance[c]);
+	rolling_mean[c] = ROLLING_KEEP * rolling_mean[c]
+			  + (1 - ROLLING_KEEP) * layer->mean[c];
+	rolling_variance[c] = ROLLING_KEEP * rolling_variance[c]
+			      + (1 - ROLLING_KEEP) * layer->variance[c];
 }
 
-static void normalize(struct nn_layer *layer, size_t count, const float *mean,
-		      const float *variance)
+static void normalize(struct nn_layer *layer, size_t c, size_t count, float mean,
+		      float variance)
 {
-	const float *scales = layer->parameter[NN_SCALES].value;
+	float scale = layer->parameter[NN_SCALES].value[c];
+	float deviation = nn_sqrt(variance) + FORWARD_EPSILON;
 	size_t pixels = nn_pixels(layer->out);
-	float deviation = 0;
-	float *x = NULL;
+	float *x = layer->output + c * pixels;
 	size_t sample = 0;
-	size_t c = 0;
 	size_t i = 0;
 
-	for (c = 0; c < channels(layer); c++) {
-		deviation = nn_sqrt(variance[c]) + FORWARD_EPSILON;
-		for (sample = 0; sample < count; sample++) {
-			x = layer->output + sample * layer->outputs + c * pixels;
-			for (i = 0; i < pixels; i++)
-				x[i] = (x[i] - mean[c]) / deviation * scales[c];
-		}
-	}
+	for (sample = 0; sample < count; sample++, x += layer->outputs)
+		for (i = 0; i < pixels; i++)
+			x[i] = (x[i] - mean) / deviation * scale;
 }
 
-/* In place; with the statistics of the call when training, else the rolling ones. */
-static void normalize_output(struct nn_layer *layer, const struct nn_step *step)
+/* With the statistics of the call when training, else the rolling ones. */
+static void normalize_channels(struct nn_layer *layer, const struct nn_call *call,
+			       size_t first, size_t end)
 {
-	if (!layer->mean || !step->train) {
-		normalize(layer, step->count,
-			  layer->parameter[NN_ROLLING_MEAN].value,
-			  layer->parameter[NN_ROLLING_VARIANCE].value);
-		return;
+	const struct nn_step *step = call->step;
+	bool train = layer->mean && step->train;
+	const float *mean = train ? layer->mean
+				  : layer->parameter[NN_ROLLING_MEAN].value;
+	const float *variance = train ? layer->variance
+				: layer->parameter[NN_ROLLING_VARIANCE].value;
+	size_t c = 0;
+
+	for (c = first; c < end; c++) {
+		if (train)
+			take_statistics(layer, c, step->count);
+		normalize(layer, c, step->count, mean[c], variance[c]);
 	}
-	batch_statistics(layer, step->count);
-	normalize(layer, step->count, layer->mean, layer->variance);
 }
 
-static void add_biases(struct nn_layer *layer, size_t count)
+static void share_channels(struct nn_layer *layer, const struct nn_call *call,
+			   nn_part *part)
+{
+	size_t floats = (size_t)call->step->count * nn_pixels(layer->out);
+
+	nn_share(layer, call, channels(layer), nn_grain(floats), part);
+}
+
+/* Samples [first, end). */
+static void add_biases(struct nn_layer *layer, size_t first, size_t end)
 {
 	const float *biases = layer->parameter[NN_BIASES].value;
 	size_t pixels = nn_pixels(layer->out);
-	float *x = layer->output;
+	float *x = layer->output + first * layer->outputs;
 	size_t sample = 0;
 	size_t c = 0;
 	size_t i = 0;
 
-	for (sample = 0; sample < count; sample++)
+	for (sample = first; sample < end; sample++)
 		for (c = 0; c < channels(layer); c++, x += pixels)
 			for (i = 0; i < pixels; i++)
 				x[i] += biases[c];
+}
+
+static void finish_samples(struct nn_layer *layer, const struct nn_call *call,
+			   size_t first, size_t end)
+{
+	(void)call;
+	add_biases(layer, first, end);
+	nn_activate(layer->spec.activation,
+		    layer->output + first * layer->outputs,
+		    (end - first) * layer->outputs);
 }
 
 void nn_affine_forward(struct nn_layer *layer, const struct nn_call *call)
@@ -123,26 +138,37 @@ void nn_affine_forward(struct nn_layer *layer, const struct nn_call *call)
 	if (layer->unnormalized && call->step->train)
 		memcpy(layer->unnormalized, layer->output, bytes);
 	if (layer->spec.batch_normalize)
-		normalize_output(layer, call->step);
-	add_biases(layer, call->step->count);
-	nn_activate(layer->spec.activation, layer->output,
-		    (size_t)call->step->count * layer->outputs);
+		share_channels(layer, call, normalize_channels);
+	nn_share_samples(layer, call, layer->outputs, finish_samples);
 }
 
 /* ---- Backward ---- */
 
-static void bias_gradient(struct nn_layer *layer, const struct nn_call *call)
+static void activation_gradient(struct nn_layer *layer,
+				const struct nn_call *call, size_t first,
+				size_t end)
+{
+	size_t at = first * layer->outputs;
+
+	nn_activation_gradient(layer->spec.activation, layer->output + at,
+			       call->delta + at, (end - first) * layer->outputs);
+}
+
+/* Channels [first, end). */
+static void bias_gradient(struct nn_layer *layer, const struct nn_call *call,
+			  size_t first, size_t end)
 {
 	float *gradient = layer->parameter[NN_BIASES].gradient;
 	size_t pixels = nn_pixels(layer->out);
-	const float *delta = call->delta;
+	const float *delta = NULL;
 	size_t sample = 0;
 	size_t c = 0;
 	size_t i = 0;
 	double sum = 0;
 
 	for (sample = 0; sample < call->step->count; sample++) {
-		for (c = 0; c < channels(layer); c++, delta += pixels) {
+		delta = call->delta + sample * layer->outputs + first * pixels;
+		for (c = first; c < end; c++, delta += pixels) {
 			sum = 0;
 			for (i = 0; i < pixels; i++)
 				sum += (double)delta[i];
@@ -211,16 +237,17 @@ static void channel_delta(const struct nn_layer *layer,
 	}
 }
 
-/* Turn call->delta into the gradient of @x, which was normalised. */
+/* Turn call->delta into the gradient of what was normalised. */
 static void normalize_backward(struct nn_layer *layer, const struct nn_call *call,
-			       const float *x)
+			       size_t first, size_t end)
 {
+	const float *x = layer->unnormalized ? layer->unnormalized : call->input;
 	float *gradient = layer->parameter[NN_SCALES].gradient;
 	struct channel_sums sums = { 0 };
 	float deviation = 0;
 	size_t c = 0;
 
-	for (c = 0; c < channels(layer); c++) {
+	for (c = first; c < end; c++) {
 		sums = sum_channel(layer, call, x, c);
 		deviation = nn_sqrt(layer->variance[c]) + FORWARD_EPSILON;
 		if (gradient)
@@ -232,12 +259,10 @@ static void normalize_backward(struct nn_layer *layer, const struct nn_call *cal
 
 void nn_affine_backward(struct nn_layer *layer, const struct nn_call *call)
 {
-	nn_activation_gradient(layer->spec.activation, layer->output,
-			       call->delta,
-			       (size_t)call->step->count * layer->outputs);
-	bias_gradient(layer, call);
+	nn_share_samples(layer, call, layer->outputs, activation_gradient);
+	share_channels(layer, call, bias_gradient);
 	if (layer->spec.batch_normalize)
-		normalize_backward(layer, call, layer->unnormalized);
+		share_channels(layer, call, normalize_backward);
 }
 
 /* ---- The layer of its own ---- */
@@ -257,16 +282,16 @@ static void batchnorm_forward(struct nn_layer *layer, const struct nn_call *call
 {
 	memcpy(layer->output, call->input,
 	       (size_t)call->step->count * layer->inputs * sizeof(float));
-	normalize_output(layer, call->step);
+	share_channels(layer, call, normalize_channels);
 }
 
 static void batchnorm_backward(struct nn_layer *layer, const struct nn_call *call)
 {
 	if (!call->input_delta)
 		return;
-	normalize_backward(layer, call, call->input);
-	nn_add_scaled(call->input_delta, call->delta, 1,
-		      (size_t)call->step->count * layer->inputs);
+	share_channels(layer, call, normalize_backward);
+	nn_add(call->input_delta, call->delta,
+	       (size_t)call->step->count * layer->inputs);
 }
 
 const struct nn_layer_ops nn_batchnorm_ops = {

@@ -22,36 +22,62 @@ static enum nn_status connected_layout(struct nn_layer *layer,
 	return nn_layout_affine(layer, spec, arena);
 }
 
+/* Outputs [first, end) of all samples. */
+static void forward_outputs(struct nn_layer *layer, const struct nn_call *call,
+			    size_t first, size_t end)
+{
+	const float *weights = layer->parameter[NN_WEIGHTS].value;
+
+	nn_gemm_transposed(call->step->count, end - first, layer->inputs,
+			   call->input, layer->inputs,
+			   weights + first * layer->inputs, layer->inputs,
+			   layer->output + first, layer->outputs);
+}
+
 static void connected_forward(struct nn_layer *layer, const struct nn_call *call)
 {
-	size_t count = call->step->count;
-
-	memset(layer->output, 0,
-	       count * layer->outputs * sizeof(*layer->output));
-	nn_gemm_transposed(count, layer->outputs, layer->inputs, call->input,
-			   layer->inputs, layer->parameter[NN_WEIGHTS].value,
-			   layer->inputs, layer->output, layer->outputs);
+	memset(layer->output, 0, (size_t)call->step->count * layer->outputs
+				 * sizeof(*layer->output));
+	nn_share(layer, call, layer->outputs, NN_TILE_ROWS, forward_outputs);
 	nn_affine_forward(layer, call);
+}
+
+/* Rows [first, end) of the weights' gradient. */
+static void weight_gradient(struct nn_layer *layer, const struct nn_call *call,
+			    size_t first, size_t end)
+{
+	const struct nn_matrix delta_transposed = {
+		.at = call->delta + first, .row = 1, .column = layer->outputs,
+	};
+	float *gradient = layer->parameter[NN_WEIGHTS].gradient;
+
+	nn_gemm(end - first, layer->inputs, call->step->count,
+		delta_transposed, call->input, layer->inputs,
+		gradient + first * layer->inputs, layer->inputs);
+}
+
+/* Samples [first, end). */
+static void input_delta(struct nn_layer *layer, const struct nn_call *call,
+			size_t first, size_t end)
+{
+	const struct nn_matrix delta = {
+		.at = call->delta + first * layer->outputs,
+		.row = layer->outputs,
+		.column = 1,
+	};
+
+	nn_gemm(end - first, layer->inputs, layer->outputs, delta,
+		layer->parameter[NN_WEIGHTS].value, layer->inputs,
+		call->input_delta + first * layer->inputs, layer->inputs);
 }
 
 static void connected_backward(struct nn_layer *layer, const struct nn_call *call)
 {
-	const struct nn_parameter *weights = &layer->parameter[NN_WEIGHTS];
-	const struct nn_matrix delta = {
-		.at = call->delta, .row = layer->outputs, .column = 1,
-	};
-	const struct nn_matrix delta_transposed = {
-		.at = call->delta, .row = 1, .column = layer->outputs,
-	};
-	size_t count = call->step->count;
-
 	nn_affine_backward(layer, call);
-	nn_gemm(layer->outputs, layer->inputs, count, delta_transposed,
-		call->input, layer->inputs, weights->gradient, layer->inputs);
-	if (!call->input_delta)
-		return;
-	nn_gemm(count, layer->inputs, layer->outputs, delta, weights->value,
-		layer->inputs, call->input_delta, layer->inputs);
+	nn_share(layer, call, layer->outputs, NN_TILE_ROWS, weight_gradient);
+	if (call->input_delta)
+		nn_share(layer, call, call->step->count, NN_TILE_ROWS,
+			 input_delta);
 }
 
 /* Uniform, as wide as Darknet makes it. */

@@ -36,6 +36,13 @@ static size_t strip_rows(const struct nn_layer *layer)
 	return rows > 0 ? (size_t)rows : 1;
 }
 
+static size_t strips_of(const struct nn_layer *layer)
+{
+	size_t rows = strip_rows(layer);
+
+	return (layer->out.height + rows - 1) / rows;
+}
+
 static enum nn_status convolutional_check(const struct nn_layer *layer)
 {
 	const struct nn_layer_spec *spec = &layer->spec;
@@ -131,22 +138,42 @@ static size_t input_column(const struct nn_layer *layer, size_t x, size_t kernel
 	return x * layer->spec.stride + kernel_x - layer->spec.padding;
 }
 
-static void gather_row(const struct nn_layer *layer, const float *plane,
-		       size_t y, size_t kernel_y, size_t kernel_x, float *out)
+/* One place in the window: a row of the column matrix. */
+struct tap {
+	size_t plane_at;	/* of its input channel, within the group */
+	size_t row, column;	/* in the window */
+	struct span span;
+};
+
+static struct tap tap_at(const struct nn_layer *layer, size_t k)
 {
-	struct span span = valid_span(layer, kernel_x);
+	size_t size = layer->spec.size;
+	size_t column = k % size;
+
+	return (struct tap){
+		.plane_at = k / (size * size) * nn_pixels(layer->in),
+		.row = k / size % size,
+		.column = column,
+		.span = valid_span(layer, column),
+	};
+}
+
+static void gather_row(const struct nn_layer *layer, const struct tap *tap,
+		       const float *image, size_t y, float *out)
+{
+	struct span span = tap->span;
 	size_t width = layer->out.width;
 	size_t stride = layer->spec.stride;
 	const float *in = NULL;
 	size_t row = 0;
 	size_t x = 0;
 
-	if (!input_row(layer, y, kernel_y, &row) || span.first == span.end) {
+	if (!input_row(layer, y, tap->row, &row) || span.first == span.end) {
 		memset(out, 0, width * sizeof(*out));
 		return;
 	}
-	in = plane + row * layer->in.width
-	     + input_column(layer, span.first, kernel_x);
+	in = image + tap->plane_at + row * layer->in.width
+	     + input_column(layer, span.first, tap->column);
 	for (x = 0; x < span.first; x++)
 		out[x] = 0;
 	if (stride == 1)
@@ -160,21 +187,25 @@ static void gather_row(const struct nn_layer *layer, const float *plane,
 }
 
 /* The transpose of gather_row(): add @columns where they came from. */
-static void scatter_row(const struct nn_layer *layer, const float *columns,
-			size_t y, size_t kernel_y, size_t kernel_x, float *plane)
+static void scatter_row(const struct nn_layer *layer, const struct tap *tap,
+			const float *columns, size_t y, float *image)
 {
-	struct span span = valid_span(layer, kernel_x);
+	struct span span = tap->span;
 	size_t stride = layer->spec.stride;
 	float *to = NULL;
 	size_t row = 0;
 	size_t x = 0;
 
-	if (!input_row(layer, y, kernel_y, &row) || span.first == span.end)
+	if (!input_row(layer, y, tap->row, &row) || span.first == span.end)
 		return;
-	to = plane + row * layer->in.width
-	     + input_column(layer, span.first, kernel_x);
-	for (x = 0; x < span.end - span.first; x++)
-		to[x * stride] += columns[span.first + x];
+	to = image + tap->plane_at + row * layer->in.width
+	     + input_column(layer, span.first, tap->column);
+	columns += span.first;
+	if (stride == 1)
+		nn_add(to, columns, span.end - span.first);
+	else
+		for (x = 0; x < span.end - span.first; x++)
+			to[x * stride] += columns[x];
 }
 
 /* One strip of output rows of one sample and group. */
@@ -183,37 +214,39 @@ struct strip {
 	size_t pixels;		/* rows * width */
 };
 
+/* Rows [first, end) of the column matrix of a strip. */
 static void gather(const struct nn_layer *layer, const float *image,
-		   const struct strip *strip, float *columns)
+		   const struct strip *strip, size_t first, size_t end,
+		   float *columns)
 {
-	size_t size = layer->spec.size;
 	size_t width = layer->out.width;
-	size_t window = window_floats(layer);
+	struct tap tap = { 0 };
 	size_t k = 0;
 	size_t y = 0;
 
-	for (k = 0; k < window; k++)
+	for (k = first; k < end; k++) {
+		tap = tap_at(layer, k);
 		for (y = 0; y < strip->rows; y++, columns += width)
-			gather_row(layer,
-				   image + k / (size * size) * nn_pixels(layer->in),
-				   strip->first_row + y, k / size % size,
-				   k % size, columns);
+			gather_row(layer, &tap, image, strip->first_row + y,
+				   columns);
+	}
 }
 
 static void scatter(const struct nn_layer *layer, const float *columns,
 		    const struct strip *strip, float *image)
 {
-	size_t size = layer->spec.size;
 	size_t width = layer->out.width;
 	size_t window = window_floats(layer);
+	struct tap tap = { 0 };
 	size_t k = 0;
 	size_t y = 0;
 
-	for (k = 0; k < window; k++)
+	for (k = 0; k < window; k++) {
+		tap = tap_at(layer, k);
 		for (y = 0; y < strip->rows; y++, columns += width)
-			scatter_row(layer, columns, strip->first_row + y,
-				    k / size % size, k % size,
-				    image + k / (size * size) * nn_pixels(layer->in));
+			scatter_row(layer, &tap, columns, strip->first_row + y,
+				    image);
+	}
 }
 
 /* ---- The dynamics ---- */
@@ -227,19 +260,18 @@ struct group {
 	size_t output_at;	/* into output and delta */
 };
 
-static struct group group_of(const struct nn_layer *layer, size_t sample,
-			     size_t index)
+/* @index: sample * groups + group */
+static struct group group_of(const struct nn_layer *layer, size_t index)
 {
+	size_t groups = layer->spec.groups;
 	struct group group = {
-		.filters = layer->spec.filters / layer->spec.groups,
+		.filters = layer->spec.filters / groups,
 		.window = window_floats(layer),
+		.input_at = index * (layer->inputs / groups),
+		.output_at = index * (layer->outputs / groups),
 	};
 
-	group.weights_at = index * group.filters * group.window;
-	group.input_at = sample * layer->inputs
-			 + index * (layer->inputs / layer->spec.groups);
-	group.output_at = sample * layer->outputs
-			  + index * (layer->outputs / layer->spec.groups);
+	group.weights_at = index % groups * group.filters * group.window;
 	return group;
 }
 
@@ -253,16 +285,29 @@ static struct strip strip_at(const struct nn_layer *layer, size_t first_row)
 	return strip;
 }
 
-/* The column matrix of a strip: (window, pixels). */
+/* Rows [first, end) of the column matrix of a strip: (end - first, pixels). */
 static const float *columns_of(const struct nn_layer *layer,
 			       const struct nn_call *call,
 			       const struct group *group,
-			       const struct strip *strip)
+			       const struct strip *strip, size_t first,
+			       size_t end)
 {
+	const float *image = call->input + group->input_at;
+
 	if (is_pointwise(layer))
-		return call->input + group->input_at;
-	gather(layer, call->input + group->input_at, strip, call->workspace);
+		return image + first * nn_pixels(layer->in);
+	gather(layer, image, strip, first, end, call->workspace);
 	return call->workspace;
+}
+
+static void clear_strip(const struct nn_layer *layer, const struct group *group,
+			const struct strip *strip, float *output)
+{
+	size_t i = 0;
+
+	for (i = 0; i < group->filters; i++)
+		memset(output + i * nn_pixels(layer->out), 0,
+		       strip->pixels * sizeof(*output));
 }
 
 static void forward_strip(struct nn_layer *layer, const struct nn_call *call,
@@ -273,16 +318,80 @@ static void forward_strip(struct nn_layer *layer, const struct nn_call *call,
 		.row = group->window,
 		.column = 1,
 	};
-	const float *columns = columns_of(layer, call, group, strip);
+	const float *columns = columns_of(layer, call, group, strip, 0,
+					  group->window);
 	float *output = layer->output + group->output_at
 			+ strip->first_row * layer->out.width;
 
+	clear_strip(layer, group, strip, output);
 	nn_gemm(group->filters, strip->pixels, group->window, weights, columns,
 		strip->pixels, output, nn_pixels(layer->out));
 }
 
-static void backward_strip(struct nn_layer *layer, const struct nn_call *call,
-			   const struct group *group, const struct strip *strip)
+/* Strips [first, end) of all samples and groups. */
+static void forward_strips(struct nn_layer *layer, const struct nn_call *call,
+			   size_t first, size_t end)
+{
+	size_t strips = strips_of(layer);
+	struct group group = { 0 };
+	struct strip strip = { 0 };
+	size_t i = 0;
+
+	for (i = first; i < end; i++) {
+		group = group_of(layer, i / strips);
+		strip = strip_at(layer, i % strips * strip_rows(layer));
+		forward_strip(layer, call, &group, &strip);
+	}
+}
+
+static size_t groups_of_call(const struct nn_layer *layer,
+			     const struct nn_call *call)
+{
+	return (size_t)call->step->count * layer->spec.groups;
+}
+
+static void convolutional_forward(struct nn_layer *layer,
+				  const struct nn_call *call)
+{
+	nn_share(layer, call, groups_of_call(layer, call) * strips_of(layer), 1,
+		 forward_strips);
+	nn_affine_forward(layer, call);
+}
+
+/*
+ * Columns [first, end) of the weights' gradient, for every filter: what is
+ * under these places of the window, in all samples.
+ */
+static void weight_gradient(struct nn_layer *layer, const struct nn_call *call,
+			    size_t first, size_t end)
+{
+	size_t groups = groups_of_call(layer, call);
+	size_t pixels = nn_pixels(layer->out);
+	struct group group = { 0 };
+	struct strip strip = { 0 };
+	size_t index = 0;
+	size_t row = 0;
+
+	for (index = 0; index < groups; index++) {
+		group = group_of(layer, index);
+		for (row = 0; row < layer->out.height; row += strip.rows) {
+			strip = strip_at(layer, row);
+			nn_gemm_transposed(group.filters, end - first,
+					   strip.pixels,
+					   call->delta + group.output_at
+					   + row * layer->out.width, pixels,
+					   columns_of(layer, call, &group,
+						      &strip, first, end),
+					   strip.pixels,
+					   layer->parameter[NN_WEIGHTS].gradient
+					   + group.weights_at + first,
+					   group.window);
+		}
+	}
+}
+
+static void delta_strip(struct nn_layer *layer, const struct nn_call *call,
+			const struct group *group, const struct strip *strip)
 {
 	/* Transposed: (window, filters). */
 	const struct nn_matrix weights = {
@@ -290,69 +399,48 @@ static void backward_strip(struct nn_layer *layer, const struct nn_call *call,
 		.row = 1,
 		.column = group->window,
 	};
-	const float *columns = columns_of(layer, call, group, strip);
-	size_t pixels = nn_pixels(layer->out);
 	const float *delta = call->delta + group->output_at
 			     + strip->first_row * layer->out.width;
-	float *gathered = NULL;
+	float *input_delta = call->input_delta + group->input_at;
+	bool in_place = is_pointwise(layer);
+	float *columns = in_place ? input_delta : call->workspace;
 
-	nn_gemm_transposed(group->filters, group->window, strip->pixels, delta,
-			   pixels, columns, strip->pixels,
-			   layer->parameter[NN_WEIGHTS].gradient
-			   + group->weights_at, group->window);
-	if (!call->input_delta)
-		return;
-	if (is_pointwise(layer)) {
-		nn_gemm(group->window, strip->pixels, group->filters, weights,
-			delta, pixels, call->input_delta + group->input_at,
-			strip->pixels);
-		return;
-	}
-	gathered = call->workspace;
-	memset(gathered, 0, group->window * strip->pixels * sizeof(*gathered));
+	if (!in_place)
+		memset(columns, 0,
+		       group->window * strip->pixels * sizeof(*columns));
 	nn_gemm(group->window, strip->pixels, group->filters, weights, delta,
-		pixels, gathered, strip->pixels);
-	scatter(layer, gathered, strip, call->input_delta + group->input_at);
+		nn_pixels(layer->out), columns, strip->pixels);
+	if (!in_place)
+		scatter(layer, columns, strip, input_delta);
 }
 
-static void for_each_strip(struct nn_layer *layer, const struct nn_call *call,
-			   void (*visit)(struct nn_layer *layer,
-					 const struct nn_call *call,
-					 const struct group *group,
-					 const struct strip *strip))
+/* Groups [first, end) of all samples: their strips meet in the input. */
+static void delta_groups(struct nn_layer *layer, const struct nn_call *call,
+			 size_t first, size_t end)
 {
 	struct group group = { 0 };
 	struct strip strip = { 0 };
-	size_t sample = 0;
 	size_t index = 0;
 	size_t row = 0;
 
-	for (sample = 0; sample < call->step->count; sample++) {
-		for (index = 0; index < layer->spec.groups; index++) {
-			group = group_of(layer, sample, index);
-			for (row = 0; row < layer->out.height; row += strip.rows) {
-				strip = strip_at(layer, row);
-				visit(layer, call, &group, &strip);
-			}
+	for (index = first; index < end; index++) {
+		group = group_of(layer, index);
+		for (row = 0; row < layer->out.height; row += strip.rows) {
+			strip = strip_at(layer, row);
+			delta_strip(layer, call, &group, &strip);
 		}
 	}
-}
-
-static void convolutional_forward(struct nn_layer *layer,
-				  const struct nn_call *call)
-{
-	size_t outputs = (size_t)call->step->count * layer->outputs;
-
-	memset(layer->output, 0, outputs * sizeof(*layer->output));
-	for_each_strip(layer, call, forward_strip);
-	nn_affine_forward(layer, call);
 }
 
 static void convolutional_backward(struct nn_layer *layer,
 				   const struct nn_call *call)
 {
 	nn_affine_backward(layer, call);
-	for_each_strip(layer, call, backward_strip);
+	nn_share(layer, call, window_floats(layer), NN_TILE_ROWS,
+		 weight_gradient);
+	if (call->input_delta)
+		nn_share(layer, call, groups_of_call(layer, call), 1,
+			 delta_groups);
 }
 
 /* Normal, with the variance that keeps the outputs' near that of the inputs. */

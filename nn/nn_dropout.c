@@ -19,25 +19,40 @@ static enum nn_status dropout_layout(struct nn_layer *layer,
 	return nn_layout_shape(layer, layer->in);
 }
 
-/* out += in under the mask of this step; the same for outputs and deltas. */
+/* out += in under the masks of samples [first, end); the same for deltas. */
 static void apply_mask(const struct nn_layer *layer, const struct nn_step *step,
-		       const float *in, float *out)
+		       size_t first, size_t end, const float *in, float *out)
 {
 	float probability = layer->spec.probability;
 	float scale = 1 / (1 - probability);
 	struct nn_random random = { 0 };
-	uint32_t sample = 0;
+	size_t sample = 0;
 	size_t i = 0;
 
-	for (sample = 0; sample < step->count; sample++) {
+	in += first * layer->inputs;
+	out += first * layer->inputs;
+	for (sample = first; sample < end; sample++) {
 		nn_random_start(&random, layer->dropout_key, step->iteration,
-				step->sample + sample);
+				step->sample + (uint32_t)sample);
 		for (i = 0; i < layer->inputs; i++)
 			out[i] += nn_random_unit(&random) < probability
 				  ? 0 : in[i] * scale;
 		in += layer->inputs;
 		out += layer->inputs;
 	}
+}
+
+static void mask_outputs(struct nn_layer *layer, const struct nn_call *call,
+			 size_t first, size_t end)
+{
+	apply_mask(layer, call->step, first, end, call->input, layer->output);
+}
+
+static void mask_deltas(struct nn_layer *layer, const struct nn_call *call,
+			size_t first, size_t end)
+{
+	apply_mask(layer, call->step, first, end, call->delta,
+		   call->input_delta);
 }
 
 static void dropout_forward(struct nn_layer *layer, const struct nn_call *call)
@@ -51,13 +66,13 @@ static void dropout_forward(struct nn_layer *layer, const struct nn_call *call)
 		return;
 	}
 	memset(layer->output, 0, bytes);
-	apply_mask(layer, call->step, call->input, layer->output);
+	nn_share_samples(layer, call, layer->inputs, mask_outputs);
 }
 
 static void dropout_backward(struct nn_layer *layer, const struct nn_call *call)
 {
 	if (call->input_delta)
-		apply_mask(layer, call->step, call->delta, call->input_delta);
+		nn_share_samples(layer, call, layer->inputs, mask_deltas);
 }
 
 const struct nn_layer_ops nn_dropout_ops = {

@@ -95,7 +95,8 @@ struct nn_call {
 				 * NULL: of a layer that passes
 				 */
 	float *input_delta;	/* backward: (count, inputs) to add to, or NULL */
-	float *workspace;	/* (workspace_floats) of the layer */
+	float *workspace;	/* (workspace_floats) of the layer, one worker's */
+	const struct nn_workers *workers;
 	struct nn_source source[NN_MAX_SOURCES];	/* of spec.n_sources */
 };
 
@@ -149,7 +150,8 @@ struct nn_net {
 	float *input;		/* (micro_batch, inputs); NULL: not kept */
 	float *truth;		/* (micro_batch, truths); NULL: not kept */
 	float *input_delta;	/* (micro_batch, inputs); NULL: not wanted */
-	float *workspace;
+	float *workspace;	/* one for each worker */
+	const struct nn_workers *workers;	/* NULL: none */
 	const float *result;	/* of the last nn_forward() */
 };
 
@@ -182,6 +184,27 @@ static inline size_t nn_pixels(struct nn_shape shape)
 {
 	return (size_t)shape.width * shape.height;
 }
+
+/* ---- Sharing work ---- */
+
+/* Items @first..@end-1 of a layer's work; @call has the worker's own workspace. */
+typedef void nn_part(struct nn_layer *layer, const struct nn_call *call,
+		     size_t first, size_t end);
+
+/*
+ * Do items 0..@n-1, independent of each other, in parts of whole multiples of
+ * @grain items (but for the last): by the workers at the same time, or in one
+ * part by the caller.
+ */
+void nn_share(struct nn_layer *layer, const struct nn_call *call, size_t n,
+	      size_t grain, nn_part *part);
+
+/* The least items worth a part when each means going over @floats once or twice. */
+size_t nn_grain(size_t floats);
+
+/* The samples of the call, each so many floats to go over. */
+void nn_share_samples(struct nn_layer *layer, const struct nn_call *call,
+		      size_t floats, nn_part *part);
 
 /* ---- Layout helpers ---- */
 
@@ -233,6 +256,8 @@ enum nn_status nn_layout_normalization(struct nn_layer *layer,
 
 /* ---- Kernels ---- */
 
+#define NN_TILE_ROWS	6	/* that a matrix product computes together */
+
 /* Element (i, k) is at[i * row + k * column]. */
 struct nn_matrix {
 	const float *at;
@@ -261,6 +286,9 @@ void nn_activate(enum nn_activation activation, float *x, size_t n);
 /* delta := delta * activation'(y), as a function of the activation's output. */
 void nn_activation_gradient(enum nn_activation activation, const float *y,
 			    float *delta, size_t n);
+
+/* to[] += from[] */
+void nn_add(float *to, const float *from, size_t n);
 
 /* to[] += factor * from[] */
 void nn_add_scaled(float *to, const float *from, float factor, size_t n);

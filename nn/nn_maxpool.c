@@ -89,29 +89,41 @@ static void pool_plane(const struct nn_layer *layer, const float *plane,
 	}
 }
 
-static void maxpool_forward(struct nn_layer *layer, const struct nn_call *call)
+/* Samples [first, end). */
+static void forward_samples(struct nn_layer *layer, const struct nn_call *call,
+			    size_t first, size_t end)
 {
-	size_t planes = (size_t)call->step->count * layer->in.channels;
+	size_t channels = layer->in.channels;
 	size_t i = 0;
 
-	for (i = 0; i < planes; i++)
+	for (i = first * channels; i < end * channels; i++)
 		pool_plane(layer, call->input + i * nn_pixels(layer->in),
 			   layer->output + i * nn_pixels(layer->out),
 			   NULL, NULL);
 }
 
-static void maxpool_backward(struct nn_layer *layer, const struct nn_call *call)
+static void maxpool_forward(struct nn_layer *layer, const struct nn_call *call)
 {
-	size_t planes = (size_t)call->step->count * layer->in.channels;
+	nn_share_samples(layer, call, layer->inputs, forward_samples);
+}
+
+static void backward_samples(struct nn_layer *layer, const struct nn_call *call,
+			     size_t first, size_t end)
+{
+	size_t channels = layer->in.channels;
 	size_t in = nn_pixels(layer->in);
 	size_t i = 0;
 
-	if (!call->input_delta)
-		return;
-	for (i = 0; i < planes; i++)
+	for (i = first * channels; i < end * channels; i++)
 		pool_plane(layer, call->input + i * in, NULL,
 			   call->delta + i * nn_pixels(layer->out),
 			   call->input_delta + i * in);
+}
+
+static void maxpool_backward(struct nn_layer *layer, const struct nn_call *call)
+{
+	if (call->input_delta)
+		nn_share_samples(layer, call, layer->inputs, backward_samples);
 }
 
 const struct nn_layer_ops nn_maxpool_ops = {

@@ -47,6 +47,11 @@ struct layout {
 	struct nn_value values[NN_MAX_VALUES];
 };
 
+static uint32_t workers_of(const struct nn_spec *spec)
+{
+	return spec->workers ? spec->workers->count : 1;
+}
+
 static bool wants_input_delta(const struct nn_spec *spec)
 {
 	return spec->train && spec->input_delta && spec->first_layer > 0;
@@ -183,7 +188,9 @@ static void report_layer(const struct layout *layout,
 		.activations = now[NN_USE_ACTIVATIONS]
 			       - before[NN_USE_ACTIVATIONS] + (train ? 0 : output),
 		.deltas = train ? output : 0,
-		.workspace = nn_padded(layer->workspace_floats * sizeof(float)),
+		.workspace = nn_padded((uint64_t)layer->workspace_floats
+				       * workers_of(layout->spec)
+				       * sizeof(float)),
 	};
 }
 
@@ -336,6 +343,8 @@ static enum nn_status check_segment(const struct nn_spec *spec)
 		return NN_ERR_SPEC;
 	if (in.width == 0 || in.height == 0 || in.channels == 0)
 		return NN_ERR_SPEC;
+	if (workers_of(spec) == 0 || workers_of(spec) > NN_MAX_WORKERS)
+		return NN_ERR_SPEC;
 	if (spec->n_layers > NN_MAX_LAYERS || spec->first_layer > NN_MAX_NETWORK
 	    || spec->n_layers > NN_MAX_NETWORK - spec->first_layer)
 		return NN_ERR_SIZE;
@@ -360,6 +369,7 @@ static enum nn_status lay_out(struct layout *layout)
 		.n_layers = spec->n_layers,
 		.first_layer = spec->first_layer,
 		.train = spec->train,
+		.workers = spec->workers,
 	};
 	memcpy(layout->net->seed, spec->seed, sizeof(layout->net->seed));
 	layout->net->layers = nn_arena_take(&layout->arena, NN_USE_BOOKKEEPING,
@@ -370,9 +380,10 @@ static enum nn_status lay_out(struct layout *layout)
 	if (status != NN_OK)
 		return status;
 	layout_kept(layout);
-	layout->net->workspace = nn_arena_floats(&layout->arena,
-						 NN_USE_WORKSPACE,
-						 layout->workspace_floats);
+	layout->net->workspace = nn_arena_take(&layout->arena, NN_USE_WORKSPACE,
+					       (uint64_t)layout->workspace_floats
+					       * workers_of(spec),
+					       sizeof(float));
 	return layout->arena.too_large ? NN_ERR_SIZE : NN_OK;
 }
 

@@ -53,10 +53,9 @@ static void route_backward(struct nn_layer *layer, const struct nn_call *call)
 		for (i = 0; i < layer->spec.n_sources; i++) {
 			source = &call->source[i];
 			if (source->delta)
-				nn_add_scaled(source->delta
-					      + (size_t)sample * source->floats,
-					      call->delta + at, 1,
-					      source->floats);
+				nn_add(source->delta
+				       + (size_t)sample * source->floats,
+				       call->delta + at, source->floats);
 			at += source->floats;
 		}
 	}

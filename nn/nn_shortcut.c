@@ -88,39 +88,53 @@ static void add_planes(float *to, struct nn_shape to_shape, const float *from,
 	}
 }
 
-static void shortcut_forward(struct nn_layer *layer, const struct nn_call *call)
+static void forward_samples(struct nn_layer *layer, const struct nn_call *call,
+			    size_t first, size_t end)
 {
 	const struct nn_source *source = &call->source[0];
-	size_t n = (size_t)call->step->count * layer->outputs;
+	size_t at = first * layer->outputs;
 	size_t sample = 0;
 	size_t i = 0;
 
-	for (i = 0; i < n; i++)
+	for (i = at; i < end * layer->outputs; i++)
 		layer->output[i] = layer->spec.alpha * call->input[i];
-	for (sample = 0; sample < call->step->count; sample++)
+	for (sample = first; sample < end; sample++)
 		add_planes(layer->output + sample * layer->outputs, layer->out,
 			   source->value + sample * source->floats,
 			   source->shape, layer->spec.beta);
-	nn_activate(layer->spec.activation, layer->output, n);
+	nn_activate(layer->spec.activation, layer->output + at,
+		    (end - first) * layer->outputs);
+}
+
+static void shortcut_forward(struct nn_layer *layer, const struct nn_call *call)
+{
+	nn_share_samples(layer, call, layer->outputs, forward_samples);
+}
+
+static void backward_samples(struct nn_layer *layer, const struct nn_call *call,
+			     size_t first, size_t end)
+{
+	const struct nn_source *source = &call->source[0];
+	size_t at = first * layer->outputs;
+	size_t n = (end - first) * layer->outputs;
+	size_t sample = 0;
+
+	nn_activation_gradient(layer->spec.activation, layer->output + at,
+			       call->delta + at, n);
+	if (call->input_delta)
+		nn_add_scaled(call->input_delta + at, call->delta + at,
+			      layer->spec.alpha, n);
+	if (!source->delta)
+		return;
+	for (sample = first; sample < end; sample++)
+		add_planes(source->delta + sample * source->floats,
+			   source->shape, call->delta + sample * layer->outputs,
+			   layer->out, layer->spec.beta);
 }
 
 static void shortcut_backward(struct nn_layer *layer, const struct nn_call *call)
 {
-	const struct nn_source *source = &call->source[0];
-	size_t n = (size_t)call->step->count * layer->outputs;
-	size_t sample = 0;
-
-	nn_activation_gradient(layer->spec.activation, layer->output,
-			       call->delta, n);
-	if (call->input_delta)
-		nn_add_scaled(call->input_delta, call->delta,
-			      layer->spec.alpha, n);
-	if (!source->delta)
-		return;
-	for (sample = 0; sample < call->step->count; sample++)
-		add_planes(source->delta + sample * source->floats,
-			   source->shape, call->delta + sample * layer->outputs,
-			   layer->out, layer->spec.beta);
+	nn_share_samples(layer, call, layer->outputs, backward_samples);
 }
 
 const struct nn_layer_ops nn_shortcut_ops = {

@@ -33,7 +33,13 @@ from tzkit.workspace import Workspace
 
 RESULT = "bench.json"
 PARTITION = Partition(4, 10)
-PLACES = (("nothing", None), ("4:10", PARTITION), ("0:10", Partition(0, 10)))
+# The secure world computes in one thread: that is what it is compared with.
+PLACES = (
+    ("nothing, all threads,", None, None),
+    ("nothing", None, 1),
+    ("4:10", PARTITION, 1),
+    ("0:10", Partition(0, 10), 1),
+)
 ITERATIONS = 5
 TRAINING_BATCH = 100  # images per iteration, as DarkneTZ's own example
 LIMIT_SECONDS = 900.0
@@ -141,14 +147,20 @@ class Bench:
     def _darknetp(self, built: Build) -> None:
         """Training and prediction with more and more of the layers in the TEE, in one session."""
         with open_session(self._job, built, cold=False, name="bench") as session:
-            for label, partition in PLACES:
+            for label, partition, threads in PLACES:
                 with self._job.ui.step(f"bench: darknetp with {label} in the TEE") as step:
-                    self._train(session.shell, built.dataset, label, partition)
+                    self._train(session.shell, built.dataset, label, partition, threads)
                     step.result = f"{self._found[-1].median:.2f} s per iteration"
-                    self._predict(session.shell, built.dataset, label, partition)
+                    if threads is not None:
+                        self._predict(session.shell, built.dataset, label, partition)
 
     def _train(
-        self, shell: Shell, dataset: DatasetSummary, label: str, partition: Partition | None
+        self,
+        shell: Shell,
+        dataset: DatasetSummary,
+        label: str,
+        partition: Partition | None,
+        threads: int | None,
     ) -> None:
         run = darknetp.run_train(
             shell,
@@ -157,6 +169,7 @@ class Bench:
             timeout=LIMIT_SECONDS,
             iterations=ITERATIONS,
             batch=TRAINING_BATCH,
+            threads=threads,
         )
         seconds = tuple(said.seconds for said in run.said.iterations)
         if run.status or len(seconds) != ITERATIONS:

@@ -142,7 +142,8 @@ static struct weights train(const struct fixture *f,
 	int status = 0;
 
 	support_capture();
-	status = chain_build(&chain, &f->network, partition, tee, &f->seed, true);
+	status = chain_build(&chain, &f->network, partition, tee, &f->seed, NULL,
+			     true);
 	support_captured();
 	assert_int_equal(status, 0);
 	for (i = 0; i < ITERATIONS; i++)
@@ -262,7 +263,7 @@ static void predict(const struct fixture *f, const struct partition *partition,
 
 	support_capture();
 	assert_int_equal(chain_build(&chain, &f->network, partition, tee, &f->seed,
-				     false), 0);
+				     NULL, false), 0);
 	support_captured();
 	weights->count = 0;
 	move_weights(&chain, weights, false);
@@ -394,7 +395,8 @@ static void plan_is_allocated_is_peak(void **state)
 		tee = session_with(plan_bytes(plan));
 		support_capture();
 		assert_int_equal(chain_build(&chain, &f.network, &partition, tee,
-					     &f.seed, plans[i].train), 0);
+					     &f.seed, NULL,
+					     plans[i].train), 0);
 		support_captured();
 		/* Large networks are divided, so that no call takes long. */
 		if (chain.micro_batch != plans[i].micro_batch)

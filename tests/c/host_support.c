@@ -166,7 +166,7 @@ void support_chain_open(struct support_chain *c, const char *cfg_text,
 		0);
 	assert_int_equal(tee_open(&c->tee), 0);
 	support_assert_status(chain_build(&c->chain, &c->network, &c->partition,
-					  c->tee, &c->seed, true),
+					  c->tee, &c->seed, NULL, true),
 			      0);
 }
 

@@ -31,7 +31,7 @@ void small_build(void)
 	fuzz_check(!tee_open(&tee));
 	for (i = 0; i < 2; i++)
 		fuzz_check(!chain_build(&chains[i], &network, &partitions[i], tee,
-					&seed, true));
+					&seed, NULL, true));
 }
 
 struct chain *small_chain(bool secure)

@@ -113,13 +113,14 @@ def run_train(
     iterations: int = TRAIN_ITERATIONS,
     seed: int = SEED,
     batch: int | None = None,
+    threads: int | None = None,
     tune: bool = False,
     on_iteration: Callable[[int], None] = lambda number: None,
 ) -> DarknetpRun:
     """Train from scratch, or ``tune``: go on with the data set's weights and their schedule.
 
-    ``batch`` replaces the data set's own for short trainings; ``on_iteration`` is told how many
-    iterations have ended. With the data set's ``short_cfg`` nothing is asked for that upstream does
+    ``batch`` replaces the data set's own for short trainings, ``threads`` are those of the normal
+    world (all there are); ``on_iteration`` is told how many iterations have ended. With the data set's ``short_cfg`` nothing is asked for that upstream does
     not know: iterations and batch are those of that file, and the seed is the program's own.
     """
     words = ["classifier", "train", *_flags(partition)]
@@ -127,6 +128,7 @@ def run_train(
         batch = batch or dataset.training_batch
         words += ["-iterations", str(iterations), "-seed", str(seed)]
         words += ["-batch", str(batch)] if batch else []
+        words += ["-threads", str(threads)] if threads else []
     words += [str(dataset.data_cfg), str(dataset.short_cfg or dataset.network_cfg)]
     words += [str(dataset.weights)] if tune else []
     ended = 0
