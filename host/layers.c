@@ -221,13 +221,6 @@ static void read_shortcut(struct network_layer *layer,
 	layer->output = layer->input;
 }
 
-/* Its shape is made of those of its sources. */
-static void read_route(struct network_layer *layer, struct cfg_section *section)
-{
-	(void)layer;
-	(void)section;
-}
-
 static void read_cost(struct network_layer *layer, struct cfg_section *section)
 {
 	layer->spec.cost = read_cost_type(section);
@@ -241,6 +234,7 @@ static void read_cost(struct network_layer *layer, struct cfg_section *section)
 static const struct layer_kind {
 	const char *name, *alias;
 	enum nn_layer_kind kind;
+	/* Its own keys and shape; NULL: a route has but its sources. */
 	void (*read)(struct network_layer *layer, struct cfg_section *section);
 	/* @layers: of the network, up to this one */
 	void (*connect)(struct network_layer *layers, uint32_t index,
@@ -256,7 +250,7 @@ static const struct layer_kind {
 	{ "batchnorm", "batchnorm", NN_BATCHNORM, read_batchnorm, NULL },
 	{ "activation", "activation", NN_ACTIVATION, read_activation_layer, NULL },
 	{ "shortcut", "shortcut", NN_SHORTCUT, read_shortcut, sources_shortcut },
-	{ "route", "route", NN_ROUTE, read_route, sources_route },
+	{ "route", "route", NN_ROUTE, NULL, sources_route },
 };
 
 static const struct layer_kind *find_kind(const char *name)
@@ -320,7 +314,8 @@ void layer_read(struct network_layer *layers, struct cfg_section *section,
 	}
 	layer->name = kind->name;
 	layer->spec.kind = kind->kind;
-	kind->read(layer, section);
+	if (kind->read)
+		kind->read(layer, section);
 	if (kind->connect)
 		kind->connect(layers, index, section);
 	read_common(layer, section);

@@ -76,11 +76,11 @@ static int check_cut(const struct network *network, uint32_t boundary)
 	char starts[256] = "";
 	char ends[256] = "";
 	uint32_t source = 0;
-	const struct network_layer *layer = NULL;
+	const struct network_layer *layer = reaches_over(network, boundary,
+							 &source);
 
-	if (partition_may_cut(network, boundary))
+	if (!layer)
 		return 0;
-	layer = reaches_over(network, boundary, &source);
 	list_cuts(network, 0, starts, sizeof(starts));
 	list_cuts(network, 1, ends, sizeof(ends));
 	return message_refused("%s:%u: [%s] layer %u reads layer %u, so the network cannot be cut between %u and %u; a partition may start at %s and end at %s",

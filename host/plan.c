@@ -64,12 +64,7 @@ static void narrow(struct plan *plan, uint32_t first, uint32_t last)
 {
 	plan->first = first;
 	plan->last = last;
-	plan->spec.width = plan->inputs[first].width;
-	plan->spec.height = plan->inputs[first].height;
-	plan->spec.channels = plan->inputs[first].channels;
-	plan->spec.first_layer = first;
-	plan->spec.n_layers = last - first + 1;
-	plan->spec.layers = plan->specs + first;
+	plan->spec = nn_part(&plan->spec, plan->inputs, first, last);
 }
 
 int plan_partition(struct plan *plan, const struct plan_request *request,

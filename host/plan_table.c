@@ -23,6 +23,18 @@ static bool is_secure(const struct plan *plan, uint32_t layer)
 	return layer >= plan->first && layer <= plan->last;
 }
 
+/* Of the whole model, as those of a layer. */
+static struct nn_layer_plan sums_of(const struct nn_plan *total)
+{
+	return (struct nn_layer_plan){
+		.weights = total->weights,
+		.gradients = total->gradients,
+		.activations = total->activations,
+		.deltas = total->deltas,
+		.workspace = total->workspace,
+	};
+}
+
 /* ---- For people ---- */
 
 static void print_sizes(const struct nn_layer_plan *sizes)
@@ -53,14 +65,7 @@ static void print_layers(const struct plan *plan)
 
 static void print_total(const struct plan *plan)
 {
-	const struct nn_plan *total = &plan->total;
-	const struct nn_layer_plan sums = {
-		.weights = total->weights,
-		.gradients = total->gradients,
-		.activations = total->activations,
-		.deltas = total->deltas,
-		.workspace = total->workspace,
-	};
+	struct nn_layer_plan sums = sums_of(&plan->total);
 
 	printf("%-26s", "model, memory shared");
 	print_sizes(&sums);
@@ -69,7 +74,7 @@ static void print_total(const struct plan *plan)
 	       plan->last, plan->spec.micro_batch, plan->samples,
 	       plan->samples == 1 ? "" : "s",
 	       (unsigned long long)plan_bytes(plan),
-	       (unsigned long long)(total->bookkeeping + NN_MODEL_EXTRA));
+	       (unsigned long long)(plan->total.bookkeeping + NN_MODEL_EXTRA));
 }
 
 static void print_platform(const struct plan *plan,
@@ -135,17 +140,10 @@ static void tell_layers(const struct plan *plan)
 
 static void tell_total(const struct plan *plan)
 {
-	const struct nn_plan *total = &plan->total;
-	const struct nn_layer_plan sums = {
-		.weights = total->weights,
-		.gradients = total->gradients,
-		.activations = total->activations,
-		.deltas = total->deltas,
-		.workspace = total->workspace,
-	};
+	struct nn_layer_plan sums = sums_of(&plan->total);
 
 	tell_sizes(&sums);
-	json_unsigned("bookkeeping", total->bookkeeping);
+	json_unsigned("bookkeeping", plan->total.bookkeeping);
 	json_unsigned("model", plan_bytes(plan));
 	json_unsigned("heap", plan_heap(plan));
 }

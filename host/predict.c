@@ -10,9 +10,6 @@
 #include "text.h"
 #include "top.h"
 
-/* Positional words before the images. */
-#define WORDS_BEFORE_IMAGES 5
-
 struct prediction {
 	struct classify classify;
 	struct report report;
@@ -119,11 +116,11 @@ static int predict_all(struct prediction *p)
 	const struct options *options = p->classify.run.options;
 	int i = 0;
 
-	for (i = WORDS_BEFORE_IMAGES; i < options->n_words; i++)
+	for (i = WORD_IMAGES; i < options->n_words; i++)
 		try_image(p, options->words[i]);
 	if (options->list)
 		return predict_list(p, options->list);
-	return i > WORDS_BEFORE_IMAGES ? p->status : predict_input(p);
+	return i > WORD_IMAGES ? p->status : predict_input(p);
 }
 
 static uint32_t choose_top(const struct run *run)

@@ -11,14 +11,6 @@
 #include "weights.h"
 #include "workers.h"
 
-/* Positional words: classifier VERB DATA CFG WEIGHTS. */
-enum {
-	WORD_VERB = 1,
-	WORD_DATA = 2,
-	WORD_CFG = 3,
-	WORD_WEIGHTS = 4,
-};
-
 uint32_t run_outputs(const struct run *run)
 {
 	const struct network *network = &run->network;

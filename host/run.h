@@ -3,7 +3,7 @@
  * run: what every verb of the classifier needs: the files named on the command
  * line, read and checked, and the network built in both worlds.
  *
- *   darknetp classifier VERB DATA CFG [WEIGHTS] [IMAGE...]
+ *   darknetp classifier VERB DATA CFG [WEIGHTS [IMAGE...]]
  */
 #ifndef RUN_H
 #define RUN_H
@@ -20,6 +20,15 @@
 #include "state.h"
 #include "tee.h"
 #include "workers.h"
+
+/* Positional words. */
+enum {
+	WORD_VERB = 1,
+	WORD_DATA = 2,
+	WORD_CFG = 3,
+	WORD_WEIGHTS = 4,
+	WORD_IMAGES = 5,	/* this one and those after it */
+};
 
 struct run {
 	const struct options *options;

@@ -503,7 +503,7 @@ int train_run(const struct options *options, struct tee *tee)
 {
 	struct training t = { 0 };
 	int length = 0;
-	const char *name = base_name(options->words[3], &length);
+	const char *name = base_name(options->words[WORD_CFG], &length);
 	int status = 0;
 
 	/* As Darknet does: the network's name, and how many processors train. */

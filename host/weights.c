@@ -362,6 +362,8 @@ static int save_layers(struct chain *chain, struct file_writer *writer,
 			status = save_tensor(chain, writer, layer, &tensors[i],
 					     piece);
 	}
+	if (piece)
+		explicit_bzero(piece, PIECE * sizeof(float));
 	free(piece);
 	return status;
 }

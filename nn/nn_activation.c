@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Darknet's activation functions, and the layer that is nothing but one. The gradient is a function of the *output*,
- * as there: nothing else is kept.
+ * Darknet's activation functions, and the layer that is nothing but one. The
+ * gradient is a function of the *output*, as there: nothing else is kept.
  *
  * NaN stays NaN wherever Darknet keeps it, so that a training run that has
  * diverged shows.

@@ -158,18 +158,19 @@ static bool may_cut(const struct nn_spec *network, uint32_t boundary)
 	return true;
 }
 
-static struct nn_spec narrow(const struct search *search, uint32_t first,
-			     uint32_t last)
+struct nn_spec nn_part(const struct nn_spec *network,
+		       const struct nn_shape *inputs, uint32_t first,
+		       uint32_t last)
 {
-	struct nn_spec spec = *search->network;
+	struct nn_spec part = *network;
 
-	spec.width = search->inputs[first].width;
-	spec.height = search->inputs[first].height;
-	spec.channels = search->inputs[first].channels;
-	spec.first_layer = first;
-	spec.n_layers = last - first + 1;
-	spec.layers += first;
-	return spec;
+	part.width = inputs[first].width;
+	part.height = inputs[first].height;
+	part.channels = inputs[first].channels;
+	part.first_layer = first;
+	part.n_layers = last - first + 1;
+	part.layers += first;
+	return part;
 }
 
 /* With the smallest micro-batch. */
@@ -177,7 +178,8 @@ static bool least_fits(const struct search *search, uint32_t first,
 		       uint32_t last)
 {
 	const struct nn_room *room = search->room;
-	struct nn_spec least = narrow(search, first, last);
+	struct nn_spec least = nn_part(search->network, search->inputs, first,
+				       last);
 	struct nn_plan plan = { 0 };
 
 	least.micro_batch = room->whole ? room->samples : 1;
@@ -228,7 +230,7 @@ bool nn_fit_partition(const struct nn_spec *network,
 			lengthen(&search, choice, i, partition, &length);
 	if (length == 0)
 		return false;
-	spec = narrow(&search, partition->first, partition->last);
+	spec = nn_part(network, inputs, partition->first, partition->last);
 	return nn_fit_micro_batch(&spec, room, &plan, &partition->micro_batch)
 	       == NN_OK;
 }

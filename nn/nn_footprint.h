@@ -77,6 +77,14 @@ enum nn_status nn_fit_micro_batch(const struct nn_spec *spec,
 				  const struct nn_room *room,
 				  struct nn_plan *plan, uint32_t *micro_batch);
 
+/*
+ * Layers @first..@last of a whole network.
+ * @inputs: the input shape of each of its layers
+ */
+struct nn_spec nn_part(const struct nn_spec *network,
+		       const struct nn_shape *inputs, uint32_t first,
+		       uint32_t last);
+
 /* Partitions to choose from. */
 struct nn_choice {
 	uint32_t first_min, first_max;	/* first layer */

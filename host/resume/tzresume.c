@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * tzresume: what a system restored from a snapshot must be told before anything
  * runs on it: the time of day, and fresh random numbers. Without the second,

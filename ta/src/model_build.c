@@ -61,7 +61,8 @@ static bool sources_from_wire(const struct darknetp_layer *wire,
 static bool layer_from_wire(const struct darknetp_layer *wire,
 			    struct nn_layer_spec *layer)
 {
-	if (wire->reserved[0] != 0 || wire->reserved[1] != 0 || wire->batch_normalize > 1 || wire->noloss > 1)
+	if (wire->reserved[0] != 0 || wire->reserved[1] != 0
+	    || wire->batch_normalize > 1 || wire->noloss > 1)
 		return false;
 	*layer = (struct nn_layer_spec){
 		.kind = (enum nn_layer_kind)wire->kind,

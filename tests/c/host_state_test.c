@@ -20,39 +20,15 @@ static const char cfg_text_net[] =
 #define HEADER	    104
 #define SIZE	    (HEADER + 4 * FLOATS + 8)
 
-struct fixture {
-	struct network network;
-	struct partition partition;
-	struct seed seed;
-	struct tee *tee;
-	struct chain chain;
-};
-
 /* Build for training; @end 0: all in the normal world. */
-static void open_fixture(struct fixture *f, uint32_t start, uint32_t end,
+static void open_fixture(struct support_chain *f, uint32_t start, uint32_t end,
 			 uint32_t frozen)
 {
-	*f = (struct fixture){
-		.partition = { .secure = end != 0, .start = start, .end = end,
-			       .frozen = frozen },
+	const struct partition partition = {
+		.secure = end != 0, .start = start, .end = end, .frozen = frozen,
 	};
-	seed_from_number(&f->seed, 5);
-	support_assert_status(
-		network_read(&f->network, support_write_text("s.cfg", cfg_text_net)),
-		0);
-	assert_int_equal(tee_open(&f->tee), 0);
-	support_assert_status(chain_build(&f->chain, &f->network, &f->partition,
-					  f->tee, &f->seed, NULL, true),
-			      0);
-}
 
-static void close_fixture(struct fixture *f)
-{
-	support_capture();
-	chain_free(&f->chain);
-	tee_close(f->tee);
-	network_free(&f->network);
-	support_captured();
+	support_chain_open(f, cfg_text_net, &partition);
 }
 
 static const struct tensor_place {
@@ -65,7 +41,7 @@ static const struct tensor_place {
 };
 
 /* Read or write all momentum, in the order of the file. */
-static void momentum(struct fixture *f, bool load, float values[FLOATS])
+static void momentum(struct support_chain *f, bool load, float values[FLOATS])
 {
 	size_t i = 0;
 
@@ -110,14 +86,14 @@ static void fill(float values[FLOATS])
 static void write_state(uint32_t start, uint32_t end)
 {
 	struct state state = make_state();
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	float values[FLOATS] = { 0 };
 
 	open_fixture(&f, start, end, 0);
 	fill(values);
 	momentum(&f, true, values);
 	assert_int_equal(state_save(&state, &f.chain, support_path("s.state")), 0);
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 static void everything_comes_back(void **state)
@@ -172,7 +148,7 @@ static void sums_are_fnv1a(void **state)
 static void momentum_passes_between_the_worlds(void **state)
 {
 	static const uint32_t cuts[][2] = { { 0, 0 }, { 0, 2 }, { 1, 2 }, { 1, 1 } };
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	float expected[FLOATS] = { 0 };
 	float values[FLOATS] = { 0 };
 	size_t i = 0;
@@ -189,13 +165,13 @@ static void momentum_passes_between_the_worlds(void **state)
 					 0);
 			momentum(&f, false, values);
 			assert_memory_equal(values, expected, sizeof(values));
-			close_fixture(&f);
+			support_chain_close(&f);
 		}
 }
 
 static void frozen_layers_keep_out_of_it(void **state)
 {
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	struct state written = make_state();
 	static const float zeros[CONV_FLOATS];
 	float values[FLOATS] = { 0 };
@@ -210,7 +186,7 @@ static void frozen_layers_keep_out_of_it(void **state)
 	assert_memory_equal(values, zeros, sizeof(zeros));
 	check_near((double)values[CONV_FLOATS], CONV_FLOATS + .25, 0);
 	assert_int_equal(state_save(&written, &f.chain, support_path("s.state")), 0);
-	close_fixture(&f);
+	support_chain_close(&f);
 	file = support_read("s.state", &size);
 	assert_memory_equal(file + HEADER, zeros, sizeof(zeros));
 	free(file);
@@ -296,7 +272,7 @@ static void forged_fields_are_refused(void **state)
 
 static void the_momentum_of_another_network_is_refused(void **state)
 {
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 
 	(void)state;
 	write_state(0, 0);
@@ -307,7 +283,7 @@ static void the_momentum_of_another_network_is_refused(void **state)
 		STATUS_FAILED);
 	support_assert_said("belongs to another network");
 	f.network.n_layers = 3;
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 int main(void)

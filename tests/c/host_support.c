@@ -155,3 +155,26 @@ void support_assert_said(const char *part)
 	if (!strstr(text, part))
 		fail_msg("\"%s\" was not said, but:\n%s", part, text);
 }
+
+void support_chain_open(struct support_chain *c, const char *cfg_text,
+			const struct partition *partition)
+{
+	*c = (struct support_chain){ .partition = *partition };
+	seed_from_number(&c->seed, 5);
+	support_assert_status(
+		network_read(&c->network, support_write_text("chain.cfg", cfg_text)),
+		0);
+	assert_int_equal(tee_open(&c->tee), 0);
+	support_assert_status(chain_build(&c->chain, &c->network, &c->partition,
+					  c->tee, &c->seed, NULL, true),
+			      0);
+}
+
+void support_chain_close(struct support_chain *c)
+{
+	support_capture();
+	chain_free(&c->chain);
+	tee_close(c->tee);
+	network_free(&c->network);
+	support_captured();
+}

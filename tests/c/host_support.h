@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chain.h"
+
 /* cmocka group functions: a directory of the program's own, removed at the end. */
 int support_make_directory(void **state);
 int support_remove_directory(void **state);
@@ -41,5 +43,19 @@ const char *support_captured(void);
 
 /* Fail unless the text captured last contains @part. */
 void support_assert_said(const char *part);
+
+/* A network built for training, and all that it needs. */
+struct support_chain {
+	struct network network;
+	struct partition partition;
+	struct seed seed;
+	struct tee *tee;
+	struct chain chain;
+};
+
+/* From the text of a cfg, with a fixed seed. A refusal fails the test. */
+void support_chain_open(struct support_chain *c, const char *cfg_text,
+			const struct partition *partition);
+void support_chain_close(struct support_chain *c);
 
 #endif /* HOST_SUPPORT_H */

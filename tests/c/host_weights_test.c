@@ -21,38 +21,14 @@ static const char cfg_text_both[] =
 #define CONN_FLOATS  (4 * CONN_OUTPUTS + CONN_INPUTS * CONN_OUTPUTS)
 #define FLOATS	     (CONV_FLOATS + CONN_FLOATS)
 
-struct fixture {
-	struct network network;
-	struct partition partition;
-	struct seed seed;
-	struct tee *tee;
-	struct chain chain;
-};
-
 /* Build for training, layers @start..@end in the secure world (end 0: none). */
-static void open_fixture(struct fixture *f, uint32_t start, uint32_t end)
+static void open_fixture(struct support_chain *f, uint32_t start, uint32_t end)
 {
-	*f = (struct fixture){
-		.partition = { .secure = end != 0, .start = start, .end = end },
+	const struct partition partition = {
+		.secure = end != 0, .start = start, .end = end,
 	};
-	seed_from_number(&f->seed, 5);
-	support_assert_status(
-		network_read(&f->network, support_write_text("w.cfg", cfg_text_both)),
-		0);
-	assert_int_equal(tee_open(&f->tee), 0);
-	assert_int_equal(chain_build(&f->chain, &f->network, &f->partition, f->tee,
-				     &f->seed, NULL, true),
-			 0);
-	support_captured();
-}
 
-static void close_fixture(struct fixture *f)
-{
-	support_capture();
-	chain_free(&f->chain);
-	tee_close(f->tee);
-	network_free(&f->network);
-	support_captured();
+	support_chain_open(f, cfg_text_both, &partition);
 }
 
 struct file {
@@ -72,7 +48,7 @@ static struct file make_file(void)
 	return file;
 }
 
-static float parameter(struct fixture *f, uint32_t layer, enum nn_tensor_kind kind,
+static float parameter(struct support_chain *f, uint32_t layer, enum nn_tensor_kind kind,
 		       uint32_t index)
 {
 	float value = 0;
@@ -85,7 +61,7 @@ static float parameter(struct fixture *f, uint32_t layer, enum nn_tensor_kind ki
 	check_near((double)parameter(f, layer, kind, index), (at) + .25, 0)
 
 /* The order of darknet's files, tensor by tensor. */
-static void check_order(struct fixture *f)
+static void check_order(struct support_chain *f)
 {
 	const int conn = CONV_FLOATS;
 	const int weights = CONN_INPUTS * CONN_OUTPUTS;
@@ -108,7 +84,7 @@ static void order_is_darknets_in_both_worlds(void **state)
 {
 	static const uint32_t ends[] = { 0, 1 };
 	struct file file = make_file();
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	uint64_t seen = 0;
 	size_t i = 0;
 
@@ -122,14 +98,14 @@ static void order_is_darknets_in_both_worlds(void **state)
 			0);
 		assert_true(seen == file.seen);
 		check_order(&f);
-		close_fixture(&f);
+		support_chain_close(&f);
 	}
 }
 
 static void what_is_saved_is_what_was_loaded(void **state)
 {
 	struct file file = make_file();
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	uint8_t *saved = NULL;
 	uint64_t seen = 0;
 	size_t size = 0;
@@ -147,13 +123,13 @@ static void what_is_saved_is_what_was_loaded(void **state)
 	assert_int_equal(size, HEADER + 4 * FLOATS);
 	assert_memory_equal(saved, &file, size);
 	free(saved);
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 static void split_files_hold_each_worlds_layers(void **state)
 {
 	struct file file = make_file();
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	uint8_t *part = NULL;
 	uint64_t seen = 0;
 	size_t size = 0;
@@ -175,7 +151,7 @@ static void split_files_hold_each_worlds_layers(void **state)
 	assert_memory_equal(part, &file, HEADER);
 	assert_memory_equal(part + HEADER, file.values + CONV_FLOATS, size - HEADER);
 	free(part);
-	close_fixture(&f);
+	support_chain_close(&f);
 
 	open_fixture(&f, 1, 2);
 	seen = 0;
@@ -183,12 +159,12 @@ static void split_files_hold_each_worlds_layers(void **state)
 			 0);
 	assert_true(seen == file.seen);
 	check_order(&f);
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 static void halves_of_different_runs_are_refused(void **state)
 {
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	uint64_t seen = 0;
 
 	(void)state;
@@ -201,14 +177,14 @@ static void halves_of_different_runs_are_refused(void **state)
 		weights_load(&f.chain, support_path("k"), SPLIT_BOTH, &seen),
 		STATUS_FAILED);
 	support_assert_said("do not belong together: they have seen 8 and 7 images");
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 static void old_headers_count_images_in_four_bytes(void **state)
 {
 	struct file file = make_file();
 	uint8_t old[16 + 4 * FLOATS] = { 0 };
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	uint64_t seen = 0;
 
 	(void)state;
@@ -222,7 +198,7 @@ static void old_headers_count_images_in_four_bytes(void **state)
 			 0);
 	assert_int_equal(seen, 200);
 	check_order(&f);
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 static void transposed_files_are_turned_back(void **state)
@@ -231,7 +207,7 @@ static void transposed_files_are_turned_back(void **state)
 	struct file file = plain;
 	uint8_t old[16 + 4 * FLOATS] = { 0 };
 	const int at = CONV_FLOATS + CONN_OUTPUTS;
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	uint64_t seen = 0;
 	int input = 0;
 	int output = 0;
@@ -250,13 +226,13 @@ static void transposed_files_are_turned_back(void **state)
 				      SPLIT_NEVER, &seen),
 			 0);
 	check_order(&f);
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 static void files_of_another_length_are_refused(void **state)
 {
 	struct file file = make_file();
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	uint64_t seen = 0;
 	size_t size = 0;
 	uint8_t longer[sizeof(file) + 1] = { 0 };
@@ -280,13 +256,13 @@ static void files_of_another_length_are_refused(void **state)
 		/* Nothing was loaded from it. */
 		assert_true(before == parameter(&f, 0, NN_WEIGHTS, 0));
 	}
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 static void impossible_versions_are_refused(void **state)
 {
 	struct file file = make_file();
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	uint64_t seen = 0;
 
 	(void)state;
@@ -297,12 +273,12 @@ static void impossible_versions_are_refused(void **state)
 			     SPLIT_NEVER, &seen),
 		STATUS_FAILED);
 	support_assert_said("not a weights file");
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 static void missing_directories_are_made(void **state)
 {
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 	uint8_t *saved = NULL;
 	size_t size = 0;
 
@@ -317,12 +293,12 @@ static void missing_directories_are_made(void **state)
 	/* Nothing else was left there. */
 	assert_int_equal(remove(support_path("a/b")), 0);
 	assert_int_equal(remove(support_path("a")), 0);
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 static void files_that_cannot_be_written_are_told(void **state)
 {
-	struct fixture f = { 0 };
+	struct support_chain f = { 0 };
 
 	(void)state;
 	open_fixture(&f, 0, 0);
@@ -331,7 +307,7 @@ static void files_that_cannot_be_written_are_told(void **state)
 		weights_save(&f.chain, support_path("plain/w"), SPLIT_NEVER, 0),
 		STATUS_FAILED);
 	support_assert_said("plain/w: Not a directory");
-	close_fixture(&f);
+	support_chain_close(&f);
 }
 
 int main(void)

@@ -224,15 +224,9 @@ static uint64_t least_bytes(const struct nn_spec *network,
 			    const struct nn_shape *inputs, uint32_t first,
 			    uint32_t last)
 {
-	struct nn_spec spec = *network;
+	struct nn_spec part = nn_part(network, inputs, first, last);
 
-	spec.width = inputs[first].width;
-	spec.height = inputs[first].height;
-	spec.channels = inputs[first].channels;
-	spec.first_layer = first;
-	spec.n_layers = last - first + 1;
-	spec.layers += first;
-	return model_bytes(&spec, 1);
+	return model_bytes(&part, 1);
 }
 
 /*
@@ -320,11 +314,9 @@ static void the_largest_of_whole_blocks_is_found(void **state)
 		layers[i] = i % 3 == 2 ? join : plain;
 		if (i % 3 == 2)
 			layers[i].sources[0] = (uint16_t)(i - 2);
-		if (i == 4)
-			layers[i].size = 5;
-		if (i == 4)
-			layers[i].padding = 2;
 	}
+	layers[4].size = 5;
+	layers[4].padding = 2;
 	spec.first_layer = 0;
 	spec.n_layers = ARRAY_SIZE(layers);
 	spec.keeps_input = true;

@@ -3,22 +3,13 @@
  * A client that wants in. The numbers S2 to S17 are those of the holes known in
  * the original trusted application; each has its test here or in
  * ta_malformed_test.c or, for S2 (types), in ta_command_test.c and, for S15
- * (failing allocations), in ta_model_test.c. Buffers have exactly the size they claim and
- * are gone after the call: what reads or keeps too much does not survive
- * AddressSanitizer.
+ * (failing allocations), in ta_model_test.c. Buffers have exactly the size they
+ * claim and are gone after the call: what reads or keeps too much does not
+ * survive AddressSanitizer.
  */
 #include "ta_support.h"
 
 #include "check.h"
-
-#define TRAIN_SEEDED	(DARKNETP_MODEL_TRAIN | DARKNETP_MODEL_SEEDED)
-#define UPDATE		DARKNETP_STEP_UPDATE
-#define REPORT		DARKNETP_STEP_REPORT
-#define FLOATS(n)	((n) * sizeof(float))
-
-/* Larger than any tensor of a step. */
-static float scratch_in[NET_BATCH * 200];
-static float scratch_out[NET_BATCH * 200];
 
 /* The session must still do its work after all that was tried. */
 static void must_predict(struct model *model, uint32_t inputs, uint32_t outputs)
@@ -28,22 +19,6 @@ static void must_predict(struct model *model, uint32_t inputs, uint32_t outputs)
 	assert_int_equal(call(model, DARKNETP_CMD_FORWARD, in(&step, sizeof(step)),
 			      in(scratch_in, FLOATS(inputs)), none(),
 			      out(scratch_out, FLOATS(outputs))), RESULT_SUCCESS);
-}
-
-static uint32_t train_with(struct model *model, const struct darknetp_step *step,
-			   size_t input, size_t truth)
-{
-	return call(model, DARKNETP_CMD_TRAIN, in(step, sizeof(*step)),
-		    in(scratch_in, input), in(scratch_out, truth), none());
-}
-
-static void must_train(struct model *model)
-{
-	struct darknetp_step step = step_of(NET_BATCH, UPDATE);
-
-	assert_int_equal(train_with(model, &step, FLOATS(NET_BATCH * NET_INPUTS),
-				    FLOATS(NET_BATCH * NET_CLASSES)),
-			 RESULT_SUCCESS);
 }
 
 /* Around @right there is nothing but refusals. */

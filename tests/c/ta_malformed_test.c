@@ -9,31 +9,6 @@
 #include "nn.h"
 #include "nn_random.h"
 
-#define TRAIN_SEEDED	(DARKNETP_MODEL_TRAIN | DARKNETP_MODEL_SEEDED)
-#define UPDATE		DARKNETP_STEP_UPDATE
-#define REPORT		DARKNETP_STEP_REPORT
-#define FLOATS(n)	((n) * sizeof(float))
-
-/* Larger than any tensor of a step. */
-static float scratch_in[NET_BATCH * 200];
-static float scratch_out[NET_BATCH * 200];
-
-static uint32_t train_with(struct model *model, const struct darknetp_step *step,
-			   size_t input, size_t truth)
-{
-	return call(model, DARKNETP_CMD_TRAIN, in(step, sizeof(*step)),
-		    in(scratch_in, input), in(scratch_out, truth), none());
-}
-
-static void must_train(struct model *model)
-{
-	struct darknetp_step step = step_of(NET_BATCH, UPDATE);
-
-	assert_int_equal(train_with(model, &step, FLOATS(NET_BATCH * NET_INPUTS),
-				    FLOATS(NET_BATCH * NET_CLASSES)),
-			 RESULT_SUCCESS);
-}
-
 /* ---- Build ---- */
 
 static uint32_t build_bytes(struct model *model,

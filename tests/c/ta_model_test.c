@@ -8,7 +8,6 @@
 #include "check.h"
 
 #define MAX_INPUTS	(6 * 6 * 3)	/* of any layer */
-#define TRAIN_SEEDED	(DARKNETP_MODEL_TRAIN | DARKNETP_MODEL_SEEDED)
 
 static void fill(float *x, size_t n)
 {

@@ -7,10 +7,6 @@
 
 #include "check.h"
 
-#define TRAIN_SEEDED	(DARKNETP_MODEL_TRAIN | DARKNETP_MODEL_SEEDED)
-#define UPDATE		DARKNETP_STEP_UPDATE
-#define REPORT		DARKNETP_STEP_REPORT
-
 /* ---- The same partition in nn/, for comparison ---- */
 
 struct reference {

@@ -253,3 +253,22 @@ void load_all(struct model *model, uint32_t first, uint32_t last)
 		load(model, layer, DARKNETP_TENSOR_WEIGHTS, counts[layer][1]);
 	}
 }
+
+float scratch_in[NET_BATCH * 200];
+float scratch_out[NET_BATCH * 200];
+
+uint32_t train_with(struct model *model, const struct darknetp_step *step,
+		    size_t input, size_t truth)
+{
+	return call(model, DARKNETP_CMD_TRAIN, in(step, sizeof(*step)),
+		    in(scratch_in, input), in(scratch_out, truth), none());
+}
+
+void must_train(struct model *model)
+{
+	struct darknetp_step step = step_of(NET_BATCH, UPDATE);
+
+	assert_int_equal(train_with(model, &step, FLOATS(NET_BATCH * NET_INPUTS),
+				    FLOATS(NET_BATCH * NET_CLASSES)),
+			 RESULT_SUCCESS);
+}

@@ -54,6 +54,13 @@ extern uint32_t last_values[2];
 #define NET_COST	6
 #define NET_BATCH	4
 
+/* Flags as most tests want them. */
+#define TRAIN_SEEDED	(DARKNETP_MODEL_TRAIN | DARKNETP_MODEL_SEEDED)
+#define UPDATE		DARKNETP_STEP_UPDATE
+#define REPORT		DARKNETP_STEP_REPORT
+
+#define FLOATS(n)	((n) * sizeof(float))
+
 struct build_request {
 	struct darknetp_model model;
 	struct darknetp_layer layers[NET_LAYERS];
@@ -68,6 +75,16 @@ uint32_t build(struct model *model, const struct build_request *request);
 void must_build(struct model *model, uint32_t first, uint32_t last, uint32_t flags);
 
 struct darknetp_step step_of(uint32_t count, uint32_t flags);
+
+/* Room for any tensor of a step. */
+extern float scratch_in[NET_BATCH * 200];
+extern float scratch_out[NET_BATCH * 200];
+
+/* TRAIN with so many bytes of each. */
+uint32_t train_with(struct model *model, const struct darknetp_step *step,
+		    size_t input, size_t truth);
+/* One that is right, of a session with the end of the network from layer 0 on. */
+void must_train(struct model *model);
 
 /* Give every tensor of the model numbers that depend on its place only. */
 void load_all(struct model *model, uint32_t first, uint32_t last);

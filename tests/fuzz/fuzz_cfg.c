@@ -4,8 +4,9 @@
  *
  * Claims: reading ends, in a status that is documented; what was accepted has
  * the limits that the rest of the program relies on, its shapes are those that
- * nn/ computes, its learning rate can be asked for at any time, and a plan that
- * is said to fit into some room does.
+ * nn/ computes, its learning rate can be asked for at any time, a plan that is
+ * said to fit into some room does, and so does the largest partition, which may
+ * be cut out.
  */
 #include "fuzz.h"
 
@@ -104,6 +105,27 @@ static void check_plan(const struct network *network, bool train)
 	fuzz_check(!plan.micro_batch || plan_bytes(&plan) <= ROOM);
 }
 
+static void check_largest(const struct network *network, bool train)
+{
+	static struct plan plan;
+	const struct plan_request request = {
+		.network = network, .train = train, .room = ROOM,
+	};
+	const struct nn_choice any = {
+		.first_max = network->n_layers - 1,
+		.last_max = network->n_layers - 1,
+	};
+	struct nn_partition found = { 0 };
+
+	if (!plan_largest(&plan, &request, &any, &found))
+		return;
+	fuzz_check(partition_may_cut(network, found.first));
+	fuzz_check(partition_may_cut(network, found.last + 1));
+	fuzz_check(!plan_partition(&plan, &request, found.first, found.last));
+	fuzz_check(plan.micro_batch == found.micro_batch);
+	fuzz_check(plan_bytes(&plan) <= ROOM);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct network network = { 0 };
@@ -120,6 +142,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_arithmetic(&network);
 	check_plan(&network, false);
 	check_plan(&network, true);
+	check_largest(&network, false);
+	check_largest(&network, true);
 	network_free(&network);
 	return 0;
 }

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import struct
-import subprocess
 import zlib
 from pathlib import Path
 
@@ -289,29 +287,6 @@ def test_frozen_layers_keep_their_weights(work: Workspace) -> None:
         learning = 4 * (12 * 10 + 10 + 10 * 4 + 4)
         assert after[HEADER_BYTES:-learning] == before[HEADER_BYTES:-learning]
         assert after[-learning:] != before[-learning:]
-
-
-def test_an_interrupted_training_is_saved(work: Workspace) -> None:
-    cfg = work.write("cfg/tiny.cfg", NET.replace("max_batches=100", "max_batches=9999999") + LAYERS)
-    command = work.command("classifier", "train", work.data, cfg, *partition(4, 10))
-    with subprocess.Popen(
-        command,
-        env=work.environment(),
-        cwd=work.root,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout
-        while "3, " not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
-    backup = work.weights.with_suffix(".backup")
-    assert process.returncode == 130
-    assert f"to go on, give {work.root}/deep/backup//tiny.backup as weights" in err
-    assert not work.weights.exists()
-    assert work.train(backup, "-iterations", "1").status == 0
 
 
 def test_checkpoints_are_saved(work: Workspace) -> None:

@@ -240,19 +240,26 @@ def training(work: Workspace, *flags: str | Path) -> Iterator[subprocess.Popen[s
             process.kill()
 
 
+def interrupt(process: subprocess.Popen[str], number: int) -> str:
+    """Send signal ``number`` in the third batch, and what the program says then."""
+    assert process.stdout
+    while "3, " not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    return err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_training_goes_on_identically(work: Workspace, number: int) -> None:
     ending_at(work, 2000)
     expected = straight(work, *partition(4, 10))
     flags = ["-seed", "11", "-checkpoint", "0", *partition(4, 10)]
     with training(work, *flags) as process:
-        assert process.stdout
-        while "3, " not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        err = interrupt(process, number)
     assert process.returncode == 130
-    assert re.search(r"interrupted after batch \d+; to go on, give .*/tiny\.backup as weights", err)
+    backup = f"{work.root}/deep/backup//tiny.backup"
+    assert re.search(rf"interrupted after batch \d+; to go on, give {backup} as weights\n", err)
     assert not work.weights.exists()
     assert resume(work, *partition(4, 10)).status == 0
     assert saved(work) == expected
@@ -261,11 +268,7 @@ def test_an_interrupted_training_goes_on_identically(work: Workspace, number: in
 def test_a_split_checkpoint_says_how_to_go_on(work: Workspace) -> None:
     ending_at(work, 100000)
     with training(work, "-ss", "2", *partition(4, 10)) as process:
-        assert process.stdout
-        while "3, " not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
+        err = interrupt(process, signal.SIGTERM)
     assert "tiny.backup as weights and -ss 1" in err
     result = resume(work, "-ss", "1", "-iterations", "1", *partition(4, 10))
     assert GOING_ON in result.err
