@@ -3,6 +3,7 @@
 #include "message.h"
 #include "options.h"
 #include "partition.h"
+#include "workers.h"
 
 #include "check.h"
 #include "host_support.h"
@@ -24,7 +25,7 @@ static int parse(struct options *options, char *line)
 static void flags_stand_anywhere(void **state)
 {
 	char line[] =
-		"classifier -pp_start 4 train -ss 2 a.data -clear a.cfg -pp_end 10 -t 5";
+		"classifier -pp_start 4 train -ss 2 a.data -clear a.cfg -pp_end 10 -t 5 -threads 3";
 	struct options options = { 0 };
 
 	(void)state;
@@ -38,6 +39,7 @@ static void flags_stand_anywhere(void **state)
 	assert_int_equal(options.pp_end, 10);
 	assert_int_equal(options.split, SPLIT_SAVE);
 	assert_int_equal(options.top, 5);
+	assert_int_equal(options.threads, 3);
 	assert_true(options.clear);
 	assert_false(options.seeded);
 	assert_string_equal(options.program, "darknetp");
