@@ -31,23 +31,6 @@ class Function:
     callees: set[str] = field(default_factory=set)
 
 
-@pytest.fixture(scope="module")
-def functions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Function]:
-    build = tmp_path_factory.mktemp("stack")
-    sources = [*(ROOT / "nn").glob("*.c"), *(ROOT / "ta" / "src" / f"{name}.c" for name in TA)]
-    flags = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fcallgraph-info=su"]
-    folders = [f"-I{ROOT / name}" for name in ("nn", "ta/include", "ta/src")]
-    done = subprocess.run(
-        ["gcc", *flags, *folders, "-c", *map(str, sources)],
-        cwd=build, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Function] = {}
-    for graph in build.glob("*.ci"):
-        read_graph(graph.read_text(), found)
-    return found
-
-
 def read_graph(text: str, found: dict[str, Function]) -> None:
     folder = "nn" if "/nn/nn" in text.splitlines()[0] else "ta"
     for name, size, kind in re.findall(
@@ -60,41 +43,70 @@ def read_graph(text: str, found: dict[str, Function]) -> None:
         found[caller].callees.add(callee)
 
 
-def behind_pointers(functions: dict[str, Function], caller: str) -> set[str]:
-    """Of the functions that are static, so named with their file, and never called by name."""
-    called = set().union(*(function.callees for function in functions.values()))
-    hidden = {name for name in functions if ":" in name and name not in called}
-    if caller == "command_invoke":
-        return {name for name in hidden if "/command.c:" in name}
-    if functions[caller].folder != "nn":
-        return set()
-    of_layers = {name for name in hidden if OF_A_LAYER.search(name)}
-    if caller in ENGINE or "/nn_plan.c:" in caller:
-        return of_layers
-    return {name for name in hidden - of_layers if functions[name].folder == "nn"}
+@dataclass
+class Stack:
+    """How deep calls get."""
+
+    functions: dict[str, Function]
+    hidden: set[str] = field(init=False)
+    known: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        called = set().union(*(function.callees for function in self.functions.values()))
+        # Static, so named with their file, and never called by name.
+        self.hidden = {name for name in self.functions if ":" in name and name not in called}
+
+    def behind_pointers(self, caller: str) -> set[str]:
+        if caller == "command_invoke":
+            return {name for name in self.hidden if "/command.c:" in name}
+        if self.functions[caller].folder != "nn":
+            return set()
+        of_layers = {name for name in self.hidden if OF_A_LAYER.search(name)}
+        if caller in ENGINE or "/nn_plan.c:" in caller:
+            return of_layers
+        return {name for name in self.hidden - of_layers if self.functions[name].folder == "nn"}
+
+    def depth(self, name: str, above: frozenset[str] = frozenset()) -> int:
+        """Bytes of ``name``'s frame and the deepest below it."""
+        if name in self.known:
+            return self.known[name]
+        function = self.functions[name]
+        callees = function.callees & self.functions.keys()
+        assert not callees & above, f"recursion: {callees & above}"
+        if INDIRECT in function.callees:
+            callees |= self.behind_pointers(name) - above - {name}
+        below = (self.depth(callee, above | {name}) for callee in callees)
+        self.known[name] = function.frame + max(below, default=0)
+        return self.known[name]
 
 
-def depth(functions: dict[str, Function], name: str, above: frozenset[str] = frozenset()) -> int:
-    """Bytes of ``name``'s frame and the deepest below it."""
-    function = functions[name]
-    callees = function.callees & functions.keys()
-    assert not callees & above, f"recursion: {callees & above}"
-    if INDIRECT in function.callees:
-        callees |= behind_pointers(functions, name) - above
-    below = (depth(functions, callee, above | {name}) for callee in callees)
-    return function.frame + max(below, default=0)
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    build = tmp_path_factory.mktemp("stack")
+    sources = [*(ROOT / "nn").glob("*.c"), *(ROOT / "ta" / "src" / f"{name}.c" for name in TA)]
+    flags = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fcallgraph-info=su"]
+    folders = [f"-I{ROOT / name}" for name in ("nn", "ta/include", "ta/src")]
+    done = subprocess.run(
+        ["gcc", *flags, *folders, "-c", *map(str, sources)],
+        cwd=build, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Function] = {}
+    for graph in build.glob("*.ci"):
+        read_graph(graph.read_text(), found)
+    return Stack(found)
 
 
-def test_no_frame_depends_on_a_request(functions: dict[str, Function]) -> None:
+def test_no_frame_depends_on_a_request(stack: Stack) -> None:
     """No arrays of variable length: DarkneTZ had one as long as the caller liked."""
-    assert {function.kind for function in functions.values()} <= {"static", "dynamic,bounded"}
-    assert len(functions) > 100
+    assert {function.kind for function in stack.functions.values()} <= {"static", "dynamic,bounded"}
+    assert len(stack.functions) > 100
 
 
-def test_the_deepest_call_leaves_a_third_of_the_stack(functions: dict[str, Function]) -> None:
-    assert 20 << 10 < depth(functions, "command_invoke") < LIMIT
+def test_the_deepest_call_leaves_a_third_of_the_stack(stack: Stack) -> None:
+    assert 20 << 10 < stack.depth("command_invoke") < LIMIT
 
 
 @pytest.mark.parametrize("name", ["nn_forward", "nn_backward", "nn_update"])
-def test_computing_takes_little(functions: dict[str, Function], name: str) -> None:
-    assert depth(functions, name) < 4 << 10
+def test_computing_takes_little(stack: Stack, name: str) -> None:
+    assert stack.depth(name) < 4 << 10
