@@ -47,6 +47,7 @@
  *     images        how many
  *     top           k; 1 if hidden, as nothing else is known
  *     top1, topk    shares of them, from 0 to 1
+ *   plan          plan: what a partition takes in the TEE; see plan_table.h
  *   note, error   a message of stderr
  *     text          without "darknetp: "
  *   end           the last line, whatever happened but a crash

@@ -126,13 +126,12 @@ static int set_threads(struct options *options, const struct flag *flag,
 		       const char *text)
 {
 	uint64_t value = 0;
-	int status = number_of(flag, text, NN_MAX_WORKERS, &value);
 
-	if (!status && !value)
-		status = message_refused("-threads 0: at least 1 is needed");
-	if (!status)
-		options->threads = (uint32_t)value;
-	return status;
+	if (!number_unsigned(text, NN_MAX_WORKERS, &value) || !value)
+		return message_refused("%s %s: expected a whole number from 1 to %d",
+				       flag->name, text, NN_MAX_WORKERS);
+	options->threads = (uint32_t)value;
+	return 0;
 }
 
 static void set_text(struct options *options, const struct flag *flag,

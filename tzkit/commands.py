@@ -167,11 +167,7 @@ def plan(common: Common) -> None:
     ]
     workspace, board = _checked(common)
     if common.dry_run:
-        made = workspace.board_out(board.name) / "build" / "planner"
-        commands = [planner.planner_argv(workspace, str(made))]
-        program = str(made / planner.PROGRAM)
-        commands += [planner.question_argv(program, board, question) for question in questions]
-        _print_commands(common.ui, map(quoted, commands))
+        _print_questions(common, workspace, board, questions)
         return
     job = Job(workspace, board, common.ui, log_folder(workspace, board, "plan"), common.install)
     common.origin.prepare(job, common.build_options(), emulate=False)
@@ -204,15 +200,31 @@ def _question(common: Common, mode: planner.Mode) -> planner.Question:
     )
 
 
+def _sizing_question(common: Common) -> planner.Question:
+    """What the TA of a build with --cfg must have memory for: training, unless told otherwise."""
+    return _question(common, planner.parse_mode(common.mode or "train"))
+
+
+def _print_questions(
+    common: Common, workspace: Workspace, board: Board, questions: Sequence[planner.Question]
+) -> None:
+    """The commands that plan, for a dry run."""
+    made = workspace.board_out(board.name) / "build" / "planner"
+    commands = [planner.planner_argv(workspace, str(made))]
+    program = str(made / planner.PROGRAM)
+    commands += [planner.question_argv(program, board, question) for question in questions]
+    _print_commands(common.ui, map(quoted, commands))
+
+
 def _sized(common: Common, job: Job) -> BuildOptions:
     """The build options with the TA's heap as the network of --cfg needs it, if there is one."""
     options = common.build_options()
     if common.cfg is None:
         return options
-    mode = planner.parse_mode(common.mode or "train")
-    heap = planner.heap_for(job, _question(common, mode))
+    question = _sizing_question(common)
+    heap = planner.heap_for(job, question)
     where = f"layers {common.pp}" if common.pp else "the largest partition"
-    job.ui.say(f"  {common.cfg}: TA_DATA_SIZE {heap:,}, to {mode} {where}")
+    job.ui.say(f"  {common.cfg}: TA_DATA_SIZE {heap:,}, to {question.mode} {where}")
     return replace(options, ta_heap=heap)
 
 
@@ -254,6 +266,8 @@ def build(common: Common) -> None:
     ui, origin, options = common.ui, common.origin, common.build_options()
     if common.dry_run:
         _print_commands(ui, origin.fetch_commands(workspace, board, options))
+        if common.cfg is not None:
+            _print_questions(common, workspace, board, [_sizing_question(common)])
         _print_commands(ui, origin.build_commands(workspace, board, options))
         return
     job = Job(workspace, board, ui, log_folder(workspace, board, "build"), common.install)
