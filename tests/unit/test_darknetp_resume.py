@@ -279,7 +279,7 @@ def test_kills_at_any_moment_cost_no_more_than_the_last_batches(
     work: Workspace, split: list[str]
 ) -> None:
     """Every batch is saved, so that most kills hit a checkpoint that is being written."""
-    batches = 60
+    batches = 240
     flags = [*split, "-checkpoint", "1", *partition(4, 10)]
     ending_at(work, batches)
     expected = straight(work, *split, *partition(4, 10))
