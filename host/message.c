@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static void tell_programs(const char *event, const char *text)
 static void print_line(const char *event, const char *prefix,
 		       const char *format, va_list args)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	char *text = NULL;
 
 	/* Standard output may be a pipe: keep the order of what was said. */
@@ -26,8 +28,11 @@ static void print_line(const char *event, const char *prefix,
 		fprintf(stderr, "%s%s\n", prefix, format);
 		return;
 	}
+	/* Workers have messages, too; events are the main thread's alone. */
+	pthread_mutex_lock(&lock);
 	text_print(stderr, "%s%s\n", prefix, text);
 	tell_programs(event, text);
+	pthread_mutex_unlock(&lock);
 	free(text);
 }
 

@@ -4,7 +4,8 @@
  *
  * Functions that can fail return an exit status: 0, or one of those below. The
  * function that knows what happened prints the message; everyone above it just
- * hands the status on. Messages are events of the JSON stream, too (json.h).
+ * hands the status on. Messages are events of the JSON stream, too (json.h). Any
+ * thread may call these.
  */
 #ifndef MESSAGE_H
 #define MESSAGE_H

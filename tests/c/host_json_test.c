@@ -2,6 +2,7 @@
 /* The JSON writer: text that stays valid, numbers that stay exact. */
 #include "json.h"
 #include "message.h"
+#include "workers.h"
 
 #include "check.h"
 #include "host_support.h"
@@ -171,6 +172,42 @@ static void what_cannot_be_written_is_a_failure(void **state)
 	support_assert_status(json_close(STATUS_REFUSED), STATUS_REFUSED);
 }
 
+#define MESSAGES 5000
+
+static void say(void *argument, uint32_t part, uint32_t worker)
+{
+	(void)argument;
+	(void)worker;
+	message_failed("picture %u", 10000 + part);
+}
+
+/* Pictures are read by several threads, and several may be damaged. */
+static void messages_of_threads_are_whole_events(void **state)
+{
+	static const char line[] =
+		"{\"event\":\"error\",\"text\":\"picture 10000\"}\n";
+	struct workers *workers = NULL;
+	char *text = NULL;
+	size_t size = 0;
+	size_t at = 0;
+
+	(void)state;
+	assert_int_equal(workers_start(&workers, 4), 0);
+	json_open(support_path("events"));
+	support_capture();
+	workers_run(workers, say, NULL, MESSAGES);
+	support_captured();
+	assert_int_equal(json_close(0), 0);
+	workers_stop(workers);
+	text = (char *)support_read("events", &size);
+	assert_int_equal(size, MESSAGES * (sizeof(line) - 1));
+	for (at = 0; at < size; at += sizeof(line) - 1) {
+		memset(text + at + strlen(line) - 7, '0', 4);
+		assert_memory_equal(text + at, line, sizeof(line) - 1);
+	}
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +219,7 @@ int main(void)
 		cmocka_unit_test(messages_are_events),
 		cmocka_unit_test(without_a_stream_nothing_happens),
 		cmocka_unit_test(what_cannot_be_written_is_a_failure),
+		cmocka_unit_test(messages_of_threads_are_whole_events),
 	};
 
 	return cmocka_run_group_tests(tests, support_make_directory,
