@@ -148,7 +148,10 @@ static inline float add_lanes(vector low, vector high)
 	return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
-/* c[j] += a (k) . b[j] (k) for `rows` rows of b. */
+/*
+ * c[j] += a (k) . b[j] (k) for `rows` rows of b. Conditions are inside of the
+ * loops: around them, the sums would not stay in registers.
+ */
 static inline __attribute__((always_inline)) void
 dot_tile(const size_t rows, size_t k, const float *a, const float *b,
 	 size_t b_row, float *c)
