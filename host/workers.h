@@ -10,7 +10,7 @@
 
 #include "nn.h"
 
-#define WORKERS_DEFAULT_MOST 8u
+#define WORKERS_DEFAULT_MOST 8
 
 struct workers;
 
