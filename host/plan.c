@@ -67,6 +67,25 @@ static void narrow(struct plan *plan, uint32_t first, uint32_t last)
 	plan->spec = nn_part(&plan->spec, plan->inputs, first, last);
 }
 
+int plan_check_layers(const struct network *network)
+{
+	struct nn_layer_spec *layers = calloc(network->n_layers, sizeof(*layers));
+	struct nn_spec whole = { 0 };
+	struct nn_plan plan = { 0 };
+	uint32_t bad_layer = 0;
+	enum nn_status result = NN_OK;
+
+	if (!layers)
+		return message_no_memory("layers");
+	whole = plan_spec(network, 0, network->n_layers, layers);
+	whole.micro_batch = 1;
+	result = nn_plan(&whole, &plan, &bad_layer);
+	free(layers);
+	if (result == NN_OK)
+		return 0;
+	return network_refuse_layer(network, bad_layer, nn_strerror(result));
+}
+
 int plan_partition(struct plan *plan, const struct plan_request *request,
 		   uint32_t first, uint32_t last)
 {

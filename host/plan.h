@@ -35,6 +35,9 @@ struct plan {
 	struct nn_shape inputs[NN_MAX_LAYERS];
 };
 
+/* Report the first layer, in either world, that cannot be computed at all. */
+int plan_check_layers(const struct network *network);
+
 /*
  * Plan layers @first..@last. One that does not fit is no failure: then
  * plan->micro_batch is 0. A layer that cannot be computed is reported.

@@ -91,6 +91,8 @@ int plan_answer(const struct plan_question *question)
 	/* 1 would say that it does not fit. */
 	if (network_read(&network, question->cfg_path))
 		status = STATUS_REFUSED;
+	if (!status)
+		status = plan_check_layers(&network);
 	if (!status && question->batch)
 		status = network_set_batch(&network, question->batch);
 	if (!status)

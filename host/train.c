@@ -215,6 +215,16 @@ static void print_batch(struct training *t, double loss, double seconds)
 	report_usage(&t->report);
 }
 
+/* Darknet's running average; of a loss that only the secure world knows there is none. */
+static void note_loss(struct training *t, double loss)
+{
+	if (!t->loss_here)
+		t->average = 0.0;
+	else
+		t->average = t->started ? 0.9 * t->average + 0.1 * loss : loss;
+	t->started = t->loss_here;
+}
+
 static int run_batch(struct training *t)
 {
 	uint64_t iteration = batch_number(t);
@@ -234,8 +244,7 @@ static int run_batch(struct training *t)
 	if (status)
 		return status;
 	trained = report_clock();
-	t->average = t->started ? 0.9 * t->average + 0.1 * loss : loss;
-	t->started = true;
+	note_loss(t, loss);
 	print_batch(t, loss, trained - loaded);
 	tell_batch(t, loss, trained - loaded, loaded - start);
 	return 0;

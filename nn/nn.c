@@ -14,7 +14,7 @@ const char *nn_strerror(enum nn_status status)
 	case NN_ERR_UNSUPPORTED:
 		return "this kind of layer is not computed here";
 	case NN_ERR_SIZE:
-		return "the layer is too large";
+		return "it is too large: a tensor may have 2^28 values";
 	case NN_ERR_ARENA:
 		return "the memory given does not hold the segment";
 	case NN_ERR_SOURCE:

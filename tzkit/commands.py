@@ -11,7 +11,7 @@ import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tzkit import bench as benchmark
 from tzkit import datasets, doctor, dryrun, flashing, pipeline, planner
@@ -177,6 +177,8 @@ def plan(common: Common) -> None:
         if planned.plan is not None:
             common.ui.show(planner.table(planned.plan))
             common.ui.show(planner.verdict(board, planned.plan))
+        for note in planned.notes if planned.plan and planned.plan.fits else ():
+            common.ui.warn(note)
         if planned.plan is None or not planned.plan.fits:
             lacking.append(planner.misfit(board, question, planned))
     if lacking:
@@ -353,8 +355,7 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
         finally:
             show_secure()
         if get is not None:
-            copied = get_file(session.shell, root / get, job.folder)
-            ui.say(f"copied {root / get} to {copied}")
+            _bring_back(session, root / get, job, failed=done.status != 0)
     if done.status:
         ours = common.app == OWN and done.status == REQUEST_STATUS
         raise (RequestError if ours else CheckFailed)(
@@ -362,6 +363,21 @@ def darknetp(common: Common, words: Sequence[str], cold: bool, get: str | None) 
             log=session.target.logs["normal"],
             advice=advice_for("\n".join([*heard, done.output]), "darknetp"),
         )
+
+
+def _bring_back(session: Session, path: PurePosixPath, job: Job, *, failed: bool) -> None:
+    """Copy a file of the board into the folder of the run.
+
+    Raises RequestError when there is none, unless darknetp ``failed``: that is worse to know.
+    """
+    try:
+        copied = get_file(session.shell, path, job.folder)
+    except RequestError as error:
+        if not failed:
+            raise
+        job.ui.warn(str(error))
+        return
+    job.ui.say(f"copied {path} to {copied}")
 
 
 def flash(common: Common, order: flashing.Order) -> None:

@@ -28,6 +28,7 @@ from tzkit.workspace import Workspace
 
 PROGRAM = "darknetp-plan"
 AUTO = "auto"
+DEFAULT = ": Using default"
 REFUSED = 2  # the program's status for a network that cannot be computed
 
 Mode = Literal["train", "predict"]
@@ -117,6 +118,11 @@ class Planned:
     plan: Plan | None
     said: tuple[str, ...]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Without the defaults that the network goes with: they are no news."""
+        return tuple(text for text in self.said if DEFAULT not in text)
+
 
 class _Message(_Table):
     event: Literal["note", "error"]
@@ -197,9 +203,10 @@ def ask(job: Job, question: Question) -> Planned:
     except ValidationError as error:
         raise EnvironmentFailed(f"{PROGRAM} answered what nobody expects: {error}") from error
     said = tuple(event.text for event in events if isinstance(event, _Message))
+    planned = Planned(next((event for event in events if isinstance(event, Plan)), None), said)
     if answer.status == REFUSED:
-        raise RequestError("\n".join(said) or f"{question.cfg} cannot be planned")
-    return Planned(next((event for event in events if isinstance(event, Plan)), None), said)
+        raise RequestError("\n".join(planned.notes) or f"{question.cfg} cannot be planned")
+    return planned
 
 
 def heap_for(job: Job, question: Question) -> int:
@@ -207,16 +214,22 @@ def heap_for(job: Job, question: Question) -> int:
     planned = ask(job, question)
     if planned.plan is None or not planned.plan.fits:
         raise misfit(job.board, question, planned)
+    for note in planned.notes:
+        job.ui.warn(f"{question.cfg.name}: {note}")
     return planned.plan.heap
 
 
 def misfit(board: Board, question: Question, planned: Planned) -> RequestError:
     """The refusal of what the board has no memory for."""
     where = f"layers {question.partition}" if question.partition else "any of its layers"
+    short = (
+        f"{board.name} has not enough secure memory"
+        if question.heap is None
+        else f"a TA heap of {show_size(question.heap)} is not enough"
+    )
     return RequestError(
-        f"{question.cfg}: {board.name} has not enough secure memory to {question.mode} {where} "
-        "in the TEE",
-        hint="\n".join(planned.said),
+        f"{question.cfg}: {short} to {question.mode} {where} in the TEE",
+        hint="\n".join(planned.notes),
     )
 
 

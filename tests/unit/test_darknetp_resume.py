@@ -251,6 +251,15 @@ def interrupt(process: subprocess.Popen[str], number: int) -> str:
     return err
 
 
+def test_an_average_that_nobody_knew_starts_anew(work: Workspace) -> None:
+    """The loss was in the TEE, now it is here: its first value is the average."""
+    ending_at(work, BATCHES)
+    checkpoint(work, *partition(4, 10))
+    result = resume(work, "-iterations", "1")
+    loss, average = re.search(r": (\d\.\d+), (\d\.\d+) avg", result.out).groups()
+    assert loss == average
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_training_goes_on_identically(work: Workspace, number: int) -> None:
     ending_at(work, 2000)

@@ -85,7 +85,7 @@ def test_auto_finds_the_largest_partition(job: Job) -> None:
 def test_board_without_room_is_told_what_would_fit(job: Job) -> None:
     with pytest.raises(RequestError) as caught:
         heap_for(job, replace(WHOLE, heap=400 << 10))
-    assert "qemu_v8 has not enough secure memory to train layers 0:10" in str(caught.value)
+    assert "a TA heap of 400 KiB is not enough to train layers 0:10" in str(caught.value)
     assert "3:10" in str(caught.value)
 
 
@@ -96,6 +96,25 @@ def test_bad_networks_are_refused_with_their_line(job: Job, tmp_path: Path) -> N
         ask(job, replace(WHOLE, cfg=cfg))
     with pytest.raises(RequestError, match="0:11 lies outside the network"):
         ask(job, replace(WHOLE, partition=Partition(0, 11)))
+
+
+def test_mistakes_that_do_not_matter_to_the_plan_are_told(job: Job, tmp_path: Path) -> None:
+    """Darknet goes on with another activation; its defaults are no news."""
+    cfg = tmp_path / "odd.cfg"
+    cfg.write_text(LENET.read_text().replace("activation=relu", "activation=reluu", 1))
+    answer = ask(job, replace(WHOLE, cfg=cfg))
+    assert answer.plan is not None and answer.plan.fits
+    assert any("reluu" in note for note in answer.notes)
+    assert not any("Using default" in note for note in answer.notes)
+
+
+def test_layer_that_the_normal_world_cannot_compute_is_refused(job: Job, tmp_path: Path) -> None:
+    cfg = tmp_path / "large.cfg"
+    net, _, layers = LENET.read_text().partition("[convolutional]")
+    large = f"[connected]\noutput=1000000\n\n[connected]\noutput=2352\n\n{layers}"
+    cfg.write_text(net + large.replace("\nfilters", "\n[convolutional]\nfilters", 1))
+    with pytest.raises(RequestError, match=r"large.cfg:\d+: layer 0 cannot be computed"):
+        ask(job, replace(WHOLE, cfg=cfg, partition=Partition(4, 5)))
 
 
 def test_question_carries_the_numbers_of_the_board(board: Board) -> None:
