@@ -77,14 +77,20 @@ def test_report_of_xtest(report: dict[str, Any]) -> None:
 def test_report_of_darknetp(report: dict[str, Any]) -> None:
     darknetp = report["darknetp"]
     assert darknetp["usage"]["verdict"] == "pass"
-    train = darknetp["train"]
-    assert (train["verdict"], train["pp"]) == ("pass", "4:10")
-    assert len(train["iterations"]) == TRAIN_ITERATIONS
-    assert {iteration["world"] for iteration in train["iterations"]} == {"secure"}
+    for name in ("train", "tune"):
+        trained = darknetp[name]
+        assert (trained["verdict"], trained["pp"]) == ("pass", "4:10")
+        assert len(trained["iterations"]) == TRAIN_ITERATIONS
+        assert {iteration["world"] for iteration in trained["iterations"]} == {"secure"}
+        assert all(iteration["normal"] is None for iteration in trained["iterations"])
     predict = darknetp["predict"]
     assert (predict["verdict"], predict["pp"]) == ("pass", "4:10")
     assert predict["top"][0] == [predict["expected"], 100.0]
-    assert len(darknetp["predictions"]) == 3
+    places = [prediction["pp"] for prediction in darknetp["predictions"]]
+    assert places == ["4:10", "4:10", "4:10", "4:8"]
+    assert 0 < darknetp["predictions"][3]["top"][0][1] < 100
+    valid = darknetp["valid"]
+    assert (valid["verdict"], valid["images"]) == ("pass", 364) and valid["top1"] >= 0.95
 
 
 def test_xtests_own_panics_are_told_apart(report: dict[str, Any]) -> None:
@@ -98,8 +104,12 @@ def test_junit(folder: Path, report: dict[str, Any]) -> None:
     cases = [case for suite in suites for case in suite]
     assert all(case.is_passed for case in cases)
     ran = {case["name"] for case in report["xtest"]["details"]}
-    predicted = {f"predict {said['image']}" for said in report["darknetp"]["predictions"]}
-    assert ran | predicted | {"boot", "usage", "train"} <= {case.name for case in cases}
+    predicted = {
+        f"predict {said['image']}, layers {said['pp']} in the TEE"
+        for said in report["darknetp"]["predictions"]
+    }
+    others = {"boot", "usage", "train", "tune", "valid"}
+    assert ran | predicted | others <= {case.name for case in cases}
 
 
 def test_logs_have_a_time_on_each_line(folder: Path) -> None:
