@@ -26,7 +26,10 @@ WRONG = {
     "time in words": (("qemu-test", "--timeout", "soon"), ("--timeout soon", "seconds above 0")),
     "time negative": (("qemu-test", "--timeout=-5"), ("--timeout -5", "seconds above 0")),
     "xtest level": (("qemu-test", "--xtest", "all"), ("--xtest all", "full, smoke, none")),
-    "suite": (("qemu-test", "--only", "fly"), ("--only fly", "xtest, usage, train, tune, predict, valid")),
+    "suite": (
+        ("qemu-test", "--only", "fly"),
+        ("--only fly", "xtest, usage, train, tune, predict, valid"),
+    ),
     "contradiction": (
         ("qemu-test", "--only", "xtest", "--xtest", "none"),
         ("contradict",),
