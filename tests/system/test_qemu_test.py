@@ -88,7 +88,7 @@ def test_report_of_darknetp(report: dict[str, Any]) -> None:
     assert predict["top"][0] == [predict["expected"], 100.0]
     places = [prediction["pp"] for prediction in darknetp["predictions"]]
     assert places == ["4:10", "4:10", "4:10", "4:8"]
-    assert 0 < darknetp["predictions"][3]["top"][0][1] < 100
+    assert {prediction["verdict"] for prediction in darknetp["predictions"]} == {"pass"}
     valid = darknetp["valid"]
     assert (valid["verdict"], valid["images"]) == ("pass", 364) and valid["top1"] >= 0.95
 
