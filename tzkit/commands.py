@@ -177,10 +177,11 @@ def plan(common: Common) -> None:
         if planned.plan is not None:
             common.ui.show(planner.table(planned.plan))
             common.ui.show(planner.verdict(board, planned.plan))
-        for note in planned.notes if planned.plan and planned.plan.fits else ():
-            common.ui.warn(note)
-        if planned.plan is None or not planned.plan.fits:
+        if planned.fitting is None:
             lacking.append(planner.misfit(board, question, planned))
+            continue
+        for note in planned.notes:
+            common.ui.warn(note)
     if lacking:
         raise lacking[0]
 
@@ -232,8 +233,6 @@ def _sized(common: Common, job: Job) -> BuildOptions:
 
 def _check_sizing(common: Common) -> None:
     """Raises RequestError for flags that size the TA and cannot."""
-    common.network  # noqa: B018 - refuses a missing one before any work
-    common.images  # noqa: B018
     if common.cfg is None:
         for name, value in (("pp", common.pp), ("mode", common.mode), ("batch", common.batch)):
             if value is not None:
@@ -245,8 +244,7 @@ def _check_sizing(common: Common) -> None:
         raise RequestError(f"--cfg {common.cfg} and --ta-heap {common.ta_heap} exclude each other")
     if common.app != OWN:
         raise RequestError(f"--cfg {common.cfg}: the plan is that of --app {OWN}")
-    planner.parse_partition(common.pp or planner.AUTO)
-    planner.parse_mode(common.mode or "train")
+    _sizing_question(common)
 
 
 def fetch(common: Common) -> None:

@@ -18,7 +18,7 @@ from rich.table import Table
 from tzkit.board import Board
 from tzkit.boardfile import PAGE
 from tzkit.build.application import CODE_ALLOWANCE
-from tzkit.build.toolchain import native_compiler_version
+from tzkit.build.toolchain import NATIVE, native_compiler_version
 from tzkit.errors import EnvironmentFailed, RequestError
 from tzkit.job import Job
 from tzkit.store import Entry, digest_of_tree
@@ -55,11 +55,6 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Ends(_Table):
-    start: int
-    end: int
-
-
 class LayerPlan(_Table):
     """Bytes of a layer in the TEE; zeros for one in the normal world."""
 
@@ -94,7 +89,7 @@ class Plan(_Table):
 
     event: Literal["plan"]
     mode: Mode
-    partition: Ends
+    partition: Partition
     samples: int
     micro_batch: int
     layers: tuple[LayerPlan, ...]
@@ -123,6 +118,11 @@ class Planned:
         """Without the defaults that the network goes with: they are no news."""
         return tuple(text for text in self.said if DEFAULT not in text)
 
+    @property
+    def fitting(self) -> Plan | None:
+        """The plan if it fits."""
+        return self.plan if self.plan is not None and self.plan.fits else None
+
 
 class _Message(_Table):
     event: Literal["note", "error"]
@@ -148,7 +148,7 @@ def parse_mode(text: str) -> Mode:
 def planner_argv(workspace: Workspace, output: str) -> list[str]:
     """The make command of the planner."""
     make = ["make", "-C", str(workspace.root / "host"), f"-j{os.cpu_count() or 1}"]
-    return [*make, "CC=gcc", f"O={output}", f"{output}/{PROGRAM}"]
+    return [*make, f"CC={NATIVE}", f"O={output}", f"{output}/{PROGRAM}"]
 
 
 def question_argv(program: str, board: Board, question: Question) -> list[str]:
@@ -212,11 +212,11 @@ def ask(job: Job, question: Question) -> Planned:
 def heap_for(job: Job, question: Question) -> int:
     """The TA_DATA_SIZE for a question. Raises RequestError when it does not fit the board."""
     planned = ask(job, question)
-    if planned.plan is None or not planned.plan.fits:
+    if planned.fitting is None:
         raise misfit(job.board, question, planned)
     for note in planned.notes:
         job.ui.warn(f"{question.cfg.name}: {note}")
-    return planned.plan.heap
+    return planned.fitting.heap
 
 
 def misfit(board: Board, question: Question, planned: Planned) -> RequestError:
@@ -240,9 +240,8 @@ COLUMNS = ("weights", "gradients", "activations", "deltas", "workspace")
 
 def table(plan: Plan) -> Table:
     """The plan layer by layer."""
-    ends = f"{plan.partition.start}:{plan.partition.end}"
     shown = Table(
-        title=f"{plan.mode} with layers {ends} in the TEE: bytes of secure memory",
+        title=f"{plan.mode} with layers {plan.partition} in the TEE: bytes of secure memory",
         title_justify="left",
     )
     shown.add_column("layer", justify="right")

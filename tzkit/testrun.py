@@ -38,7 +38,7 @@ from tzkit.suites.darknetp_judge import (
 XTEST_SECONDS = 1800.0
 DARKNETP_SECONDS = 600.0
 WATCH_SECONDS = 0.2
-ONLY = ("xtest", "usage", "train", "tune", "predict", "valid")
+ONLY = tuple(suite for suite in report.SUITES if suite != "boot")
 OWN_ONLY: tuple[Suite, ...] = ("tune", "valid")  # upstream's cannot do these with layers in the TEE
 LEVELS = ("full", "smoke", "none")
 ONLY_XTEST = ("boot", "xtest")

@@ -7,17 +7,12 @@ import math
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tzkit.console import Event
 from tzkit.report.record import RunRecord
 from tzkit.suites import Verdict
-from tzkit.suites.darknetp_judge import (
-    DarknetpResult,
-    PredictResult,
-    TrainResult,
-    ValidResult,
-)
+from tzkit.suites.darknetp_judge import DarknetpResult
 
 SHOWN_PLACES = 4  # of percentages
 
@@ -28,6 +23,9 @@ def _as_json_can(number: float | str) -> float | str:
 
 # What programs print; JSON knows neither nan nor inf, they are texts there.
 Number = Annotated[float | str, AfterValidator(_as_json_can)]
+Share = Annotated[Number, BeforeValidator(lambda share: round(share, SHOWN_PLACES))]
+Text = Annotated[str, BeforeValidator(str)]
+Layers = Annotated[str | None, BeforeValidator(lambda partition: partition and str(partition))]
 
 
 class Document(BaseModel):
@@ -88,7 +86,7 @@ class UsageDocument(Document):
 class IterationDocument(Document):
     """``loss`` is that of ``world``; ``normal`` and ``secure`` are those of each world."""
 
-    n: int
+    n: int = Field(validation_alias="number")
     loss: Number
     world: Literal["normal", "secure"]
     seconds: float
@@ -99,7 +97,7 @@ class IterationDocument(Document):
 
 class TrainDocument(Document):
     verdict: Verdict
-    pp: str | None
+    pp: Layers = Field(validation_alias="partition")
     seconds: float
     iterations: tuple[IterationDocument, ...]
     reasons: tuple[str, ...]
@@ -107,11 +105,11 @@ class TrainDocument(Document):
 
 class PredictDocument(Document):
     verdict: Verdict
-    pp: str | None
-    image: str
+    pp: Layers = Field(validation_alias="partition")
+    image: Text
     expected: str
     seconds: float
-    top: tuple[tuple[str, Number], ...]
+    top: tuple[tuple[str, Share], ...]
     reasons: tuple[str, ...]
 
 
@@ -119,7 +117,7 @@ class ValidDocument(Document):
     """``top1`` and ``topk`` are shares of the images, from 0 to 1."""
 
     verdict: Verdict
-    pp: str | None
+    pp: Layers = Field(validation_alias="partition")
     images: int
     top1: float
     topk: float
@@ -202,61 +200,15 @@ def _darknetp(record: RunRecord) -> DarknetpDocument | None:
     said = record.darknetp
     if said == DarknetpResult():
         return None
-    predictions = tuple(_predict(result) for result in said.predictions)
+    predictions = tuple(PredictDocument.model_validate(result) for result in said.predictions)
     failed = [result for result in predictions if result.verdict != "pass"]
     return DarknetpDocument(
         usage=UsageDocument.model_validate(said.usage) if said.usage else None,
-        train=_train(said.train) if said.train else None,
-        tune=_train(said.tune) if said.tune else None,
+        train=TrainDocument.model_validate(said.train) if said.train else None,
+        tune=TrainDocument.model_validate(said.tune) if said.tune else None,
         predict=next(iter([*failed, *predictions]), None),
         predictions=predictions,
-        valid=_valid(said.valid) if said.valid else None,
-    )
-
-
-def _train(result: TrainResult) -> TrainDocument:
-    return TrainDocument(
-        verdict=result.verdict,
-        pp=str(result.partition) if result.partition else None,
-        seconds=result.seconds,
-        iterations=tuple(
-            IterationDocument(
-                n=said.number,
-                loss=said.loss,
-                world=said.world,
-                seconds=said.seconds,
-                images=said.images,
-                normal=said.normal,
-                secure=said.secure,
-            )
-            for said in result.iterations
-        ),
-        reasons=result.reasons,
-    )
-
-
-def _predict(result: PredictResult) -> PredictDocument:
-    return PredictDocument(
-        verdict=result.verdict,
-        pp=str(result.partition) if result.partition else None,
-        image=result.image,
-        expected=result.expected,
-        seconds=result.seconds,
-        top=tuple((name, round(share, SHOWN_PLACES)) for name, share in result.top),
-        reasons=result.reasons,
-    )
-
-
-def _valid(result: ValidResult) -> ValidDocument:
-    return ValidDocument(
-        verdict=result.verdict,
-        pp=str(result.partition) if result.partition else None,
-        images=result.images,
-        top1=result.top1,
-        topk=result.topk,
-        k=result.k,
-        seconds=result.seconds,
-        reasons=result.reasons,
+        valid=ValidDocument.model_validate(said.valid) if said.valid else None,
     )
 
 

@@ -9,7 +9,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser.junitparser import FinalResult
 
 from tzkit.errors import CheckFailed
-from tzkit.report.record import RunRecord, Suite
+from tzkit.report.record import RunRecord, Suite, in_the_tee
 from tzkit.suites.darknetp_judge import PredictResult
 from tzkit.suites.xtest import XtestResult
 from tzkit.suites.xtest_output import Case
@@ -88,8 +88,8 @@ def _xtest_case(case: Case) -> TestCase:
 
 
 def _prediction(result: PredictResult) -> TestCase:
-    where = f", layers {result.partition} in the TEE" if result.partition else ""
-    return _case(f"predict {result.image}{where}", result.seconds, result.verdict, result.reasons)
+    name = f"predict {result.image}{in_the_tee(result.partition)}"
+    return _case(name, result.seconds, result.verdict, result.reasons)
 
 
 def _case(name: str, seconds: float | None, verdict: str, reasons: tuple[str, ...]) -> TestCase:

@@ -13,6 +13,7 @@ from tzkit.errors import EXIT_INTERRUPTED, CheckFailed, TzkitError
 from tzkit.job import Stage
 from tzkit.parts import Part
 from tzkit.suites import Verdict
+from tzkit.suites.darknetp import Partition
 from tzkit.suites.darknetp_judge import DarknetpResult
 from tzkit.suites.xtest import XtestResult
 
@@ -99,6 +100,11 @@ class RunRecord:
 
     def _failed(self, suite: Suite) -> bool:
         return self.outcome(suite).verdict in ("fail", "error")
+
+
+def in_the_tee(partition: Partition | None) -> str:
+    """Which layers were there, to follow what was done with them; nothing if none were."""
+    return f", layers {partition} in the TEE" if partition else ""
 
 
 def _predict_outcome(darknetp: DarknetpResult) -> Outcome:

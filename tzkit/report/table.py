@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tzkit.report.record import SUITES, RunRecord, Suite
+from tzkit.report.record import SUITES, RunRecord, Suite, in_the_tee
 from tzkit.suites.darknetp_judge import PredictResult, TrainResult, ValidResult
 from tzkit.suites.xtest import XtestResult
 
@@ -55,9 +55,8 @@ def _said(record: RunRecord, suite: Suite) -> str:
 
 def _training(result: TrainResult) -> str:
     count, first, last = len(result.iterations), result.iterations[0], result.iterations[-1]
-    where = f", layers {result.partition} in the TEE" if result.partition else ""
     losses = f"loss {first.loss:.3f} to {last.loss:.3f} on the {last.world} console"
-    return f"{count} iterations, {losses}{where}"
+    return f"{count} iterations, {losses}{in_the_tee(result.partition)}"
 
 
 def _xtest(result: XtestResult) -> str:
@@ -96,5 +95,5 @@ def _predictions(results: tuple[PredictResult, ...]) -> str:
 
 
 def _validation(result: ValidResult) -> str:
-    where = f", layers {result.partition} in the TEE" if result.partition else ""
-    return f"{result.top1:.1%} of {result.images} held-out images recognised{where}"
+    known = f"{result.top1:.1%} of {result.images} held-out images recognised"
+    return known + in_the_tee(result.partition)

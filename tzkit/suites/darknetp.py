@@ -8,6 +8,7 @@ of others there is only the latter.
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import time
@@ -93,7 +94,7 @@ class DarknetpRun:
     seconds: float
     stream: Stream | None = None
 
-    @property
+    @functools.cached_property
     def said(self) -> NormalOutput:
         """What was said in the normal world."""
         return as_output(self.stream) if self.stream is not None else read_normal(self.normal)

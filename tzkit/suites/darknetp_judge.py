@@ -292,14 +292,27 @@ def _leak_reasons(normal: NormalOutput) -> list[str]:
 
 def _fall_reasons(losses: Sequence[float]) -> list[str]:
     """Whether there was learning."""
-    if not all(math.isfinite(loss) for loss in losses):
-        return ["not every loss is a finite number"]
-    if len(losses) < 2 * COMPARED:
-        return [f"{len(losses)} losses are too few to see learning"]
-    first, last = fmean(losses[:COMPARED]), fmean(losses[-COMPARED:])
+    unfit = _unfit_reasons(losses, "learning")
+    if unfit:
+        return unfit
+    first, last = _both_ends(losses)
     if last < first:
         return []
     return [f"the loss did not fall: mean {first:.5f} at first, {last:.5f} at the end"]
+
+
+def _unfit_reasons(losses: Sequence[float], sought: str) -> list[str]:
+    """Why nothing can be read off these losses."""
+    if not all(math.isfinite(loss) for loss in losses):
+        return ["not every loss is a finite number"]
+    if len(losses) < 2 * COMPARED:
+        return [f"{len(losses)} losses are too few to see {sought}"]
+    return []
+
+
+def _both_ends(losses: Sequence[float]) -> tuple[float, float]:
+    """The mean of the first and of the last ones."""
+    return fmean(losses[:COMPARED]), fmean(losses[-COMPARED:])
 
 
 def _untrained_loss(run: DarknetpRun) -> float:
@@ -316,11 +329,10 @@ def _untrained_loss(run: DarknetpRun) -> float:
 
 def _kept_reasons(losses: Sequence[float], untrained: float) -> list[str]:
     """Whether the losses are those of a network that had learnt, from the start to the end."""
-    if not all(math.isfinite(loss) for loss in losses):
-        return ["not every loss is a finite number"]
-    if len(losses) < 2 * COMPARED:
-        return [f"{len(losses)} losses are too few to see what was known"]
-    first, last = fmean(losses[:COMPARED]), fmean(losses[-COMPARED:])
+    unfit = _unfit_reasons(losses, "what was known")
+    if unfit:
+        return unfit
+    first, last = _both_ends(losses)
     if max(first, last) < LEARNT * untrained:
         return []
     return [

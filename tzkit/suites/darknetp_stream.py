@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -125,7 +125,8 @@ STEPS = ("forward", "backward", "train")  # the commands that compute
 
 Known = Start | Iteration | Saved | Prediction | Validated | Accuracy | End
 _KNOWN: TypeAdapter[Known] = TypeAdapter(Annotated[Known, Field(discriminator="event")])
-_KINDS = frozenset({"start", "iteration", "saved", "prediction", "validated", "accuracy", "end"})
+_KINDS = frozenset(get_args(kind.model_fields["event"].annotation)[0] for kind in get_args(Known))
+_Kind = TypeVar("_Kind", bound=_Event)
 
 
 class _Named(_Event):
@@ -140,11 +141,31 @@ class Stream:
 
     @property
     def start(self) -> Start | None:
-        return next((event for event in self.events if isinstance(event, Start)), None)
+        return self._first(Start)
 
     @property
     def end(self) -> End | None:
-        return next((event for event in self.events if isinstance(event, End)), None)
+        return self._first(End)
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        return self._first(Accuracy)
+
+    @property
+    def iterations(self) -> list[Iteration]:
+        return self._all(Iteration)
+
+    @property
+    def saved(self) -> list[Saved]:
+        return self._all(Saved)
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        return self._all(Prediction)
+
+    @property
+    def validated(self) -> list[Validated]:
+        return self._all(Validated)
 
     @property
     def crossed(self) -> Crossed:
@@ -157,25 +178,11 @@ class Stream:
             bytes_from_secure=sum(step.bytes_from_secure for step in steps),
         )
 
-    @property
-    def iterations(self) -> list[Iteration]:
-        return [event for event in self.events if isinstance(event, Iteration)]
+    def _all(self, kind: type[_Kind]) -> list[_Kind]:
+        return [event for event in self.events if isinstance(event, kind)]
 
-    @property
-    def saved(self) -> list[Saved]:
-        return [event for event in self.events if isinstance(event, Saved)]
-
-    @property
-    def predictions(self) -> list[Prediction]:
-        return [event for event in self.events if isinstance(event, Prediction)]
-
-    @property
-    def validated(self) -> list[Validated]:
-        return [event for event in self.events if isinstance(event, Validated)]
-
-    @property
-    def accuracy(self) -> Accuracy | None:
-        return next((event for event in self.events if isinstance(event, Accuracy)), None)
+    def _first(self, kind: type[_Kind]) -> _Kind | None:
+        return next(iter(self._all(kind)), None)
 
 
 def read_stream(lines: Iterable[str]) -> Stream:
