@@ -37,10 +37,15 @@ static char *join(const char *path, const char *suffix)
 	return asprintf(&joined, "%s%s", path, suffix) < 0 ? NULL : joined;
 }
 
+char *checkpoint_state_path(const char *path)
+{
+	return join(path, ".state");
+}
+
 static int make_names(struct names *names, const char *path, bool split)
 {
 	*names = (struct names){
-		.state = join(path, ".state"),
+		.state = checkpoint_state_path(path),
 		.fresh = join(path, ".new"),
 		.n = split ? 2 : 1,
 	};
@@ -178,7 +183,7 @@ int checkpoint_find(const char *path, enum options_split split,
 
 int checkpoint_load_momentum(struct chain *chain, const char *path)
 {
-	char *state = join(path, ".state");
+	char *state = checkpoint_state_path(path);
 	int status = state ? state_load_momentum(chain, state) :
 			     message_no_memory("a path");
 

@@ -29,6 +29,9 @@ int checkpoint_save(struct chain *chain, const char *path,
 int checkpoint_find(const char *path, enum options_split split,
 		    struct state *state, bool *found);
 
+/* The state file of the checkpoint @path, for the caller to free; NULL without memory. */
+char *checkpoint_state_path(const char *path);
+
 /* Load the momentum of the checkpoint @path. */
 int checkpoint_load_momentum(struct chain *chain, const char *path);
 

@@ -67,20 +67,15 @@ static void narrow(struct plan *plan, uint32_t first, uint32_t last)
 	plan->spec = nn_part(&plan->spec, plan->inputs, first, last);
 }
 
-int plan_check_layers(const struct network *network)
+int plan_check_layers(struct plan *plan, const struct network *network)
 {
-	struct nn_layer_spec *layers = calloc(network->n_layers, sizeof(*layers));
-	struct nn_spec whole = { 0 };
-	struct nn_plan plan = { 0 };
+	struct nn_spec whole = plan_spec(network, 0, network->n_layers,
+					 plan->specs);
 	uint32_t bad_layer = 0;
-	enum nn_status result = NN_OK;
+	enum nn_status result = NN_ERR_SPEC;
 
-	if (!layers)
-		return message_no_memory("layers");
-	whole = plan_spec(network, 0, network->n_layers, layers);
 	whole.micro_batch = 1;
-	result = nn_plan(&whole, &plan, &bad_layer);
-	free(layers);
+	result = nn_plan(&whole, &plan->total, &bad_layer);
 	if (result == NN_OK)
 		return 0;
 	return network_refuse_layer(network, bad_layer, nn_strerror(result));
@@ -124,9 +119,7 @@ uint64_t plan_bytes(const struct plan *plan)
 
 uint64_t plan_heap(const struct plan *plan)
 {
-	uint64_t bytes = plan_bytes(plan) + NN_HEAP_RESERVE;
-
-	return (bytes + PAGE - 1) / PAGE * PAGE;
+	return nn_heap(&plan->total, PAGE);
 }
 
 /* ---- What would fit ---- */

@@ -35,8 +35,11 @@ struct plan {
 	struct nn_shape inputs[NN_MAX_LAYERS];
 };
 
-/* Report the first layer, in either world, that cannot be computed at all. */
-int plan_check_layers(const struct network *network);
+/*
+ * Report the first layer, in either world, that cannot be computed at all.
+ * @plan: room to work in
+ */
+int plan_check_layers(struct plan *plan, const struct network *network);
 
 /*
  * Plan layers @first..@last. One that does not fit is no failure: then

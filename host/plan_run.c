@@ -92,7 +92,7 @@ int plan_answer(const struct plan_question *question)
 	if (network_read(&network, question->cfg_path))
 		status = STATUS_REFUSED;
 	if (!status)
-		status = plan_check_layers(&network);
+		status = plan_check_layers(plan, &network);
 	if (!status && question->batch)
 		status = network_set_batch(&network, question->batch);
 	if (!status)

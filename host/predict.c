@@ -123,13 +123,6 @@ static int predict_all(struct prediction *p)
 	return i > WORD_IMAGES ? p->status : predict_input(p);
 }
 
-static uint32_t choose_top(const struct run *run)
-{
-	uint32_t top = run->options->top ? run->options->top : run->data.top;
-
-	return top < run_outputs(run) ? top : run_outputs(run);
-}
-
 int predict_run(const struct options *options, struct tee *tee)
 {
 	struct prediction p = { 0 };
@@ -137,7 +130,7 @@ int predict_run(const struct options *options, struct tee *tee)
 
 	if (status)
 		return status;
-	p.top = choose_top(&p.classify.run);
+	p.top = run_top(&p.classify.run);
 	status = report_open(&p.report, options, "predict",
 			     p.classify.run.cfg_path);
 	if (!status)

@@ -18,6 +18,13 @@ uint32_t run_outputs(const struct run *run)
 	return network_floats(network->layers[network->n_layers - 1].output);
 }
 
+uint32_t run_top(const struct run *run)
+{
+	uint32_t top = run->options->top ? run->options->top : run->data.top;
+
+	return top < run_outputs(run) ? top : run_outputs(run);
+}
+
 static int check_classes(const struct run *run)
 {
 	if (run_outputs(run) == run->data.classes)

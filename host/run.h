@@ -56,4 +56,7 @@ void run_close(struct run *run);
 /* Classes that the network tells apart: floats of its output. */
 uint32_t run_outputs(const struct run *run);
 
+/* How many of the best ones are wanted: as -t or else the data file says. */
+uint32_t run_top(const struct run *run);
+
 #endif /* RUN_H */

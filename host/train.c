@@ -394,9 +394,8 @@ static int make_paths(struct training *t)
 	if (asprintf(&t->backup_path, "%s/%.*s.backup", directory, length,
 		     name) < 0)
 		t->backup_path = NULL;
-	if (asprintf(&t->state_path, "%s/%.*s.backup.state", directory, length,
-		     name) < 0)
-		t->state_path = NULL;
+	if (t->backup_path)
+		t->state_path = checkpoint_state_path(t->backup_path);
 	if (!t->weights_path || !t->backup_path || !t->state_path)
 		return message_no_memory("paths");
 	/* Better now than after hours of training. */

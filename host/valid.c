@@ -70,9 +70,9 @@ static int validate_image(struct validation *v, uint32_t index)
 /* Of a hidden output only the first class is known. */
 static uint32_t choose_top(const struct run *run)
 {
-	uint32_t top = run->options->top ? run->options->top : run->data.top;
+	uint32_t top = run_top(run);
 
-	if (!top || top > run_outputs(run))
+	if (!top)
 		top = run_outputs(run);
 	if (top == 1 || !partition_hides(&run->partition, &run->network))
 		return top;

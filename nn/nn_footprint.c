@@ -44,7 +44,7 @@ struct nn_footprint nn_footprint(const struct nn_platform *platform,
 		.code = whole(platform->code, page),
 	};
 
-	f.heap = whole(f.model + NN_HEAP_RESERVE, page);
+	f.heap = nn_heap(plan, page);
 	f.total = f.heap + f.stack + f.code;
 	f.pages = f.total / page;
 	f.tables = tables_for(platform, f.total, shared_bytes(spec, plan));
@@ -65,6 +65,11 @@ uint64_t nn_largest_heap(const struct nn_platform *platform, uint64_t shared)
 	most = most < platform->budget ? most : platform->budget;
 	most -= most % platform->page;
 	return most > rest ? most - rest : 0;
+}
+
+uint64_t nn_heap(const struct nn_plan *plan, uint64_t page)
+{
+	return whole(plan->total + NN_MODEL_EXTRA + NN_HEAP_RESERVE, page);
 }
 
 uint64_t nn_model_room(uint64_t heap)

@@ -48,6 +48,9 @@ struct nn_footprint nn_footprint(const struct nn_platform *platform,
  */
 uint64_t nn_largest_heap(const struct nn_platform *platform, uint64_t shared);
 
+/* TA_DATA_SIZE for a planned segment, in whole pages of @page bytes. */
+uint64_t nn_heap(const struct nn_plan *plan, uint64_t page);
+
 /* Bytes that a model may take of a heap. */
 uint64_t nn_model_room(uint64_t heap);
 
