@@ -170,7 +170,7 @@ def plan(common: Common) -> None:
         _print_questions(common, workspace, board, questions)
         return
     job = Job(workspace, board, common.ui, log_folder(workspace, board, "plan"), common.install)
-    common.origin.prepare(job, common.build_options(), emulate=False)
+    doctor.ensure(doctor.COMMON, job.runner, common.ui, job.log("install"), common.install)
     lacking = []
     for question in questions:
         planned = planner.ask(job, question)
