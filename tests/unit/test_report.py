@@ -24,7 +24,16 @@ from tzkit.errors import (
 )
 from tzkit.job import Stage
 from tzkit.parts import Part
-from tzkit.report import SUITES, Boot, RunRecord, document, junit, table, write
+from tzkit.report import (
+    SUITES,
+    Boot,
+    ReportDocument,
+    RunRecord,
+    document,
+    junit,
+    table,
+    write,
+)
 from tzkit.suites.darknetp import Partition
 from tzkit.suites.darknetp_judge import (
     DarknetpResult,
@@ -207,6 +216,14 @@ def test_report_has_the_promised_keys() -> None:
         "events": [{"kind": "ta-panic", "console": "secure", "text": PANIC.text}],
     }
     assert_contains(as_json(GOOD), promised)
+
+
+@pytest.mark.parametrize("share", [78.123456789, float("nan")])
+def test_report_can_be_read_again(share: float) -> None:
+    shown = replace(PREDICT, top=(("3", share), ("1", 0.0)))
+    record = replace(GOOD, darknetp=replace(GOOD.darknetp, predictions=(shown,)))
+    written = document(record)
+    assert ReportDocument.model_validate_json(written.model_dump_json()) == written
 
 
 def assert_contains(found: Any, promised: Any) -> None:

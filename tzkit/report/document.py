@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tzkit.console import Event
 from tzkit.report.record import RunRecord
@@ -21,9 +21,13 @@ def _as_json_can(number: float | str) -> float | str:
     return number if isinstance(number, str) or math.isfinite(number) else str(number)
 
 
+def _rounded(share: float | str) -> float | str:
+    return share if isinstance(share, str) else round(share, SHOWN_PLACES)
+
+
 # What programs print; JSON knows neither nan nor inf, they are texts there.
 Number = Annotated[float | str, AfterValidator(_as_json_can)]
-Share = Annotated[Number, BeforeValidator(lambda share: round(share, SHOWN_PLACES))]
+Share = Annotated[Number, BeforeValidator(_rounded)]
 Text = Annotated[str, BeforeValidator(str)]
 Layers = Annotated[str | None, BeforeValidator(lambda partition: partition and str(partition))]
 
@@ -86,7 +90,7 @@ class UsageDocument(Document):
 class IterationDocument(Document):
     """``loss`` is that of ``world``; ``normal`` and ``secure`` are those of each world."""
 
-    n: int = Field(validation_alias="number")
+    n: int = Field(validation_alias=AliasChoices("n", "number"))
     loss: Number
     world: Literal["normal", "secure"]
     seconds: float
@@ -97,7 +101,7 @@ class IterationDocument(Document):
 
 class TrainDocument(Document):
     verdict: Verdict
-    pp: Layers = Field(validation_alias="partition")
+    pp: Layers = Field(validation_alias=AliasChoices("pp", "partition"))
     seconds: float
     iterations: tuple[IterationDocument, ...]
     reasons: tuple[str, ...]
@@ -105,7 +109,7 @@ class TrainDocument(Document):
 
 class PredictDocument(Document):
     verdict: Verdict
-    pp: Layers = Field(validation_alias="partition")
+    pp: Layers = Field(validation_alias=AliasChoices("pp", "partition"))
     image: Text
     expected: str
     seconds: float
@@ -117,7 +121,7 @@ class ValidDocument(Document):
     """``top1`` and ``topk`` are shares of the images, from 0 to 1."""
 
     verdict: Verdict
-    pp: Layers = Field(validation_alias="partition")
+    pp: Layers = Field(validation_alias=AliasChoices("pp", "partition"))
     images: int
     top1: float
     topk: float
